@@ -1,0 +1,1 @@
+"""How Muster reacts.  One reaction per file, thin: an event in, a decision, events out."""

@@ -1,0 +1,1 @@
+"""What is shown over HTTP: the one-click opt-out now, the web console later."""

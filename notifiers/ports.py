@@ -1,0 +1,91 @@
+"""What every channel offers, and what it needs from the rest of the house."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Protocol
+
+
+class State(IntEnum):
+    """What is known of one message after its hand-over; the numbers are stored, one byte a member."""
+
+    SENT = 1  # the gateway accepted it
+    REFUSED = 2  # the gateway refused it for good
+    UNCERTAIN = 3  # it may or may not have arrived: never sent again by itself
+    HELD = 4  # never written: `may_send` said no before it left
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The fate of one message: the gateway's id when sent, its status code when refused."""
+
+    state: State
+    gateway_id: str = ""
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is said to a range of addresses: everything but the address, rendered once."""
+
+    text: str
+    reference: str  # "kind/appeal/wave", ASCII, which the gateway sees with every message
+    slot: int  # extension of the sender address, 0..99
+    not_after: datetime  # aware; becomes the validity period
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a gateway reported of one message it had accepted: `state` in the words of SMPP 3.4 (DELIVRD ...)."""
+
+    gateway_id: str
+    state: str
+    final: bool
+    error: str
+    address: str
+    reference: str
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message from a member.  `slot` is the extension it was sent to; `key` is the appeal key an e-mail answers to."""
+
+    address: str
+    text: str
+    slot: int | None
+    gateway_id: str = ""
+    key: str | None = None
+
+
+# Both are awaited before the gateway is told "received": whoever implements them commits first.
+OnIncoming = Callable[[Incoming], Awaitable[None]]
+OnReceipt = Callable[[Receipt], Awaitable[None]]
+
+
+class Window(Protocol):
+    """Room for messages that are claimed and not yet durably recorded."""
+
+    async def take(self, wanted: int, *, urgent: bool = False) -> int:
+        """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`."""
+
+    def give_back(self, places: int) -> None:
+        """The records have committed: the places are free."""
+
+
+class Notifier(Protocol):
+    """One channel, sending.  Throttling, a full queue and a missing link are waited out inside, bounded by `may_send`."""
+
+    @property
+    def window(self) -> Window: ...
+
+    async def send(
+        self, letter: Letter, addresses: Sequence[str], may_send: Callable[[], bool], *, urgent: bool = False
+    ) -> list[Outcome]:
+        """One outcome per address, in order.
+
+        `may_send` is asked immediately before every write and every retry; once it says no, what is unwritten is
+        `HELD`.  A link that is lost makes what was written and not answered `UNCERTAIN`.  Never raises for the
+        gateway's sake; cancelling it leaves everything that was written uncertain.
+        """

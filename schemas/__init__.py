@@ -1,0 +1,1 @@
+"""What is said: every event, command and document that crosses a boundary.  Imports nothing of ours."""

@@ -1,0 +1,192 @@
+"""All that an appeal's decider reads from the topic `appeals`, and the facts that it writes there."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from schemas.base import AppealId, Command, Contract, Count, Event, MemberId, RequestId, Shard, WaveNumber
+from schemas.spec import AppealSpec
+from schemas.words import Answer, Channel
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+class LaunchAppeal(Command):
+    """Start asking.  Everything the decider will ever need of settings is in here, so that a replay needs none."""
+
+    type: Literal["muster.launch-appeal"] = "muster.launch-appeal"
+    appeal_id: AppealId
+    request_id: RequestId
+    spec: AppealSpec
+    deadline: AwareDatetime
+    slot: int = Field(ge=0, le=99, description="Extension of the sender address that tells open appeals apart")
+    shards: int = Field(ge=1, le=1024)
+    batch_size: int = Field(default=256, ge=1, le=256)
+    release_ahead: int = Field(default=60_000, ge=1, description="Members released but not yet sent, at most")
+
+
+class PauseAppeal(Command):
+    type: Literal["muster.pause-appeal"] = "muster.pause-appeal"
+    appeal_id: AppealId
+
+
+class ResumeAppeal(Command):
+    type: Literal["muster.resume-appeal"] = "muster.resume-appeal"
+    appeal_id: AppealId
+
+
+class StopAppeal(Command):
+    type: Literal["muster.stop-appeal"] = "muster.stop-appeal"
+    appeal_id: AppealId
+    reason: str = ""
+
+
+# --- what others report to the decider ---------------------------------------------------------------------------------
+
+
+class ShardCounted(Event):
+    """Answer to `ScanShard`: members per score bin (best first) and per first reason of exclusion; sums to `members`."""
+
+    type: Literal["muster.shard-counted"] = "muster.shard-counted"
+    appeal_id: AppealId
+    wave: WaveNumber
+    shard: Shard
+    members: Count
+    bins: tuple[Count, ...]
+    excluded: dict[str, Count]
+
+
+class ShardSelected(Event):
+    """Answer to `InviteShard`: the shard's selection is fixed and has so many members, in this order, for ever."""
+
+    type: Literal["muster.shard-selected"] = "muster.shard-selected"
+    appeal_id: AppealId
+    wave: WaveNumber
+    shard: Shard
+    members: Count
+
+
+class BatchOutcome(Contract):
+    """What became of one batch; the counts are members and sum to the size of the batch."""
+
+    shard: Shard
+    batch: int = Field(ge=0, description="Number of the batch in its shard's selection, from 0")
+    sent: Count = 0
+    refused: Count = 0
+    uncertain: Count = 0
+    withdrawn: Count = 0
+    opted_out: Count = 0
+    messages: Count = Field(default=0, description="Messages that the gateway accepted: members less shared numbers")
+
+
+class BatchSent(Event):
+    """Batches of one wave are done with, each exactly once, however often this is delivered."""
+
+    type: Literal["muster.batch-sent"] = "muster.batch-sent"
+    appeal_id: AppealId
+    wave: WaveNumber
+    batches: tuple[BatchOutcome, ...]
+
+
+class MemberAnswered(Event):
+    """A member's answer was understood.  `told_closed`: the acknowledgement already said that the need is met."""
+
+    type: Literal["muster.member-answered"] = "muster.member-answered"
+    appeal_id: AppealId
+    member_id: MemberId
+    answer: Answer
+    channel: Channel
+    reply_id: str
+    told_closed: bool = False
+
+
+class MemberScreened(Event):
+    """A coordinator asked a member who had said yes: `matched` confirms a donor, otherwise the yes is closed."""
+
+    type: Literal["muster.member-screened"] = "muster.member-screened"
+    appeal_id: AppealId
+    member_id: MemberId
+    matched: bool
+    screened_by: str
+
+
+class Tick(Event):
+    """A moment that the decider had asked to be woken at has come."""
+
+    type: Literal["muster.tick"] = "muster.tick"
+    appeal_id: AppealId
+    due: AwareDatetime
+
+
+# --- facts that the decider writes -----------------------------------------------------------------------------------
+
+
+class AppealLaunched(Event):
+    type: Literal["muster.appeal-launched"] = "muster.appeal-launched"
+    appeal_id: AppealId
+    request_id: RequestId
+    need: int
+    deadline: AwareDatetime
+    drill: bool
+
+
+class WaveOpened(Event):
+    """All shards have counted: so many members match, so many of them will be asked."""
+
+    type: Literal["muster.wave-opened"] = "muster.wave-opened"
+    appeal_id: AppealId
+    wave: WaveNumber
+    members: Count
+    matched: Count
+    invited: Count
+    excluded: dict[str, Count]
+
+
+class AppealPaused(Event):
+    type: Literal["muster.appeal-paused"] = "muster.appeal-paused"
+    appeal_id: AppealId
+    by: str
+
+
+class AppealResumed(Event):
+    type: Literal["muster.appeal-resumed"] = "muster.appeal-resumed"
+    appeal_id: AppealId
+    by: str
+
+
+class AppealFilled(Event):
+    """The need is met."""
+
+    type: Literal["muster.appeal-filled"] = "muster.appeal-filled"
+    appeal_id: AppealId
+    confirmed: Count
+    unreleased: Count
+    stood_down: tuple[MemberId, ...]
+
+
+class AppealStopped(Event):
+    type: Literal["muster.appeal-stopped"] = "muster.appeal-stopped"
+    appeal_id: AppealId
+    by: str
+    reason: str
+    confirmed: Count
+    unreleased: Count
+    stood_down: tuple[MemberId, ...]
+
+
+class AppealExpired(Event):
+    """The deadline came before the need was met."""
+
+    type: Literal["muster.appeal-expired"] = "muster.appeal-expired"
+    appeal_id: AppealId
+    confirmed: Count
+    unreleased: Count
+    stood_down: tuple[MemberId, ...]
+
+
+class MemberStoodDown(Event):
+    """A yes that came while the appeal was closing is released too, once."""
+
+    type: Literal["muster.member-stood-down"] = "muster.member-stood-down"
+    appeal_id: AppealId
+    member_id: MemberId

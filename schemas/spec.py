@@ -1,0 +1,65 @@
+"""The appeal spec: what a duty officer writes down (YAML) before anybody is asked."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from schemas.base import Contract
+from schemas.durations import Duration
+from schemas.words import ABO, BloodKnown, Channel, Language, Policy, Sex
+
+
+class BloodNeed(Contract):
+    """Which blood is needed.  RhD only orders the list unless `rhd_required` is `hard` (domain.md, 1.4)."""
+
+    abo: ABO
+    rhd_required: Literal["preferred", "hard"] = "preferred"
+
+
+class WaveSpec(Contract):
+    """Who is asked together.  A wave opens `after` the launch if the need is not met by then."""
+
+    blood: BloodKnown = BloodKnown.KNOWN
+    after: Duration = timedelta()
+    size: int | None = Field(default=None, ge=1, description="At most so many members; none = everybody who fits")
+    channel: Literal[Channel.SMS, Channel.EMAIL] = Channel.SMS
+
+
+class Texts(Contract):
+    """The words that go out, by language.  What is not given comes from the programme's wording."""
+
+    mass: dict[Language, str] = Field(default_factory=dict)
+    acknowledgement: dict[Language, str] = Field(default_factory=dict)
+    stand_down: dict[Language, str] = Field(default_factory=dict)
+
+
+class AppealSpec(Contract):
+    """One call for help, ready to be verified and launched."""
+
+    kind: str = Field(default="blood", pattern=r"^[a-z][a-z-]{1,30}$")
+    programme: str = Field(pattern=r"^[a-z][a-z-]{1,30}$")
+    blood: BloodNeed | None = None
+    need: int = Field(ge=1, le=10_000, description="Confirmed people that are needed")
+    deadline: Duration | AwareDatetime = Field(description="How long after the launch (4h), or a moment with its zone")
+    districts: tuple[str, ...] = Field(default=(), description="GB/T 2260 codes; none = everywhere")
+    ages: tuple[int, int] | None = Field(default=None, description="Completed years, both ends included")
+    sex: Sex | None = None
+    skills: tuple[str, ...] = ()
+    languages: tuple[Language, ...] = ()
+    waves: tuple[WaveSpec, ...] = Field(min_length=1, max_length=20)
+    texts: Texts = Texts()
+    policy: Policy = Policy.RATHER_MISS
+
+    @field_validator("waves")
+    @classmethod
+    def _in_order(cls, waves: tuple[WaveSpec, ...]) -> tuple[WaveSpec, ...]:
+        if any(later.after < earlier.after for earlier, later in zip(waves, waves[1:], strict=False)):
+            raise ValueError("a wave opens before the one above it: sort the waves by `after`")
+        return waves
+
+    @model_validator(mode="after")
+    def _ages_in_order(self) -> "AppealSpec":
+        if self.ages is not None and self.ages[0] > self.ages[1]:
+            raise ValueError("ages: the first number is the youngest, the second the oldest")
+        return self
