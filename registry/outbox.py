@@ -5,13 +5,14 @@ receivers drop ids that they know (`first_time`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import Column, Connection, DateTime, Integer, LargeBinary, String, Table, delete, insert, select
+from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from registry.columns import Moment
 from registry.metadata import METADATA
+from schemas.envelope import Envelope
+from schemas.outgoing import Outgoing
 
 OUTBOX = Table(
     "outbox",
@@ -24,7 +25,7 @@ OUTBOX = Table(
     Column("source", String(200), nullable=False),
     Column("type", String(100), nullable=False),
     Column("subject", String(200)),
-    Column("time", DateTime(timezone=True), nullable=False),
+    Column("time", Moment, nullable=False),
     Column("value", LargeBinary),
     sqlite_autoincrement=True,
 )
@@ -38,41 +39,25 @@ SEEN = Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message on its way to the log.  `partition` is given only where the key must not decide it."""
-
-    topic: str
-    key: str
-    event_id: str
-    source: str
-    type: str
-    time: datetime
-    value: bytes | None
-    subject: str | None = None
-    partition: int | None = None
-
-
 def put(connection: Connection, messages: Sequence[Outgoing]) -> None:
     """Leave these for the relay, in this order, in the caller's transaction."""
     if messages:
-        connection.execute(
-            insert(OUTBOX),
-            [
-                {
-                    "topic": m.topic,
-                    "key": m.key,
-                    "partition": m.partition,
-                    "event_id": m.event_id,
-                    "source": m.source,
-                    "type": m.type,
-                    "subject": m.subject,
-                    "time": m.time,
-                    "value": m.value,
-                }
-                for m in messages
-            ],
-        )
+        connection.execute(insert(OUTBOX), [_row(message) for message in messages])
+
+
+def _row(message: Outgoing) -> dict[str, object]:
+    envelope = message.envelope
+    return {
+        "topic": message.topic,
+        "key": message.key,
+        "partition": message.partition,
+        "event_id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "time": envelope.time,
+        "value": message.value,
+    }
 
 
 def waiting(connection: Connection, limit: int) -> list[tuple[int, Outgoing]]:
@@ -82,7 +67,11 @@ def waiting(connection: Connection, limit: int) -> list[tuple[int, Outgoing]]:
         (
             row.position,
             Outgoing(
-                row.topic, row.key, row.event_id, row.source, row.type, row.time, row.value, row.subject, row.partition
+                row.topic,
+                row.key,
+                Envelope(id=row.event_id, source=row.source, type=row.type, subject=row.subject, time=row.time),
+                row.value,
+                row.partition,
             ),
         )
         for row in rows
