@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Protocol
 
+from schemas.words import Channel, Purpose
+
 
 class State(IntEnum):
     """What is known of one message after its hand-over; the numbers are stored, one byte a member."""
@@ -33,6 +35,8 @@ class Letter:
     reference: str  # "kind/appeal/wave", ASCII, which the gateway sees with every message
     slot: int  # extension of the sender address, 0..99
     not_after: datetime  # aware; becomes the validity period
+    subject: str = ""  # e-mail only; without one the first line of the text serves
+    purpose: Purpose | None = None  # which list an opt-out link in the message leaves; none: all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,13 @@ OnIncoming = Callable[[Incoming], Awaitable[None]]
 OnReceipt = Callable[[Receipt], Awaitable[None]]
 
 
+class OptOutDoor(Protocol):
+    """Where a member's wish to hear no more is written down, whichever channel brought it."""
+
+    async def opt_out_member(self, member_id: int, purpose: Purpose | None, channel: Channel, source: str) -> None:
+        """Commit before returning; a second call changes nothing.  No purpose means every purpose."""
+
+
 class Window(Protocol):
     """Room for messages that are claimed and not yet durably recorded."""
 
@@ -81,9 +92,15 @@ class Notifier(Protocol):
     def window(self) -> Window: ...
 
     async def send(
-        self, letter: Letter, addresses: Sequence[str], may_send: Callable[[], bool], *, urgent: bool = False
+        self,
+        letter: Letter,
+        addresses: Sequence[str],
+        may_send: Callable[[], bool],
+        *,
+        urgent: bool = False,
+        members: Sequence[int] = (),
     ) -> list[Outcome]:
-        """One outcome per address, in order.
+        """One outcome per address, in order.  `members`, parallel to `addresses`, is for channels that sign links.
 
         `may_send` is asked immediately before every write and every retry; once it says no, what is unwritten is
         `HELD`.  A link that is lost makes what was written and not answered `UNCERTAIN`.  Never raises for the
