@@ -1,10 +1,12 @@
 """All that an appeal's decider reads from the topic `appeals`, and the facts that it writes there."""
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
 from schemas.base import AppealId, Command, Contract, Count, Event, MemberId, RequestId, Shard, WaveNumber
+from schemas.durations import Duration
 from schemas.spec import AppealSpec
 from schemas.words import Answer, Channel
 
@@ -12,7 +14,7 @@ from schemas.words import Answer, Channel
 
 
 class LaunchAppeal(Command):
-    """Start asking.  Everything the decider will ever need of settings is in here, so that a replay needs none."""
+    """Start asking.  All that the decider will ever need is in here, the final texts too, so that a replay needs no settings."""
 
     type: Literal["muster.launch-appeal"] = "muster.launch-appeal"
     appeal_id: AppealId
@@ -23,6 +25,9 @@ class LaunchAppeal(Command):
     shards: int = Field(ge=1, le=1024)
     batch_size: int = Field(default=256, ge=1, le=256)
     release_ahead: int = Field(default=60_000, ge=1, description="Members released but not yet sent, at most")
+    ask_again_after: Duration = Field(
+        default=timedelta(seconds=5), description="Appeal time after which a silent shard is asked again"
+    )
 
 
 class PauseAppeal(Command):

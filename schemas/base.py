@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MemberId = Annotated[int, Field(gt=0, description="Surrogate id: the only identity of a member that may leave the registry")]
+MemberId = Annotated[
+    int, Field(gt=0, description="Surrogate id: the only identity of a member that may leave the registry")
+]
 AppealId = Annotated[str, Field(pattern=r"^a-[0-9a-z-]{4,40}$")]
 RequestId = Annotated[str, Field(pattern=r"^r-[0-9a-z-]{4,40}$")]
 Shard = Annotated[int, Field(ge=0)]

@@ -18,7 +18,7 @@ class Outgoing:
     partition: int | None = None
 
 
-def outgoing(  # noqa: PLR0913 - the attributes of an envelope
+def outgoing(
     topic: str, key: str, message: Message, *, event_id: str, source: str, time: datetime, partition: int | None = None
 ) -> Outgoing:
     """This message for that topic, its envelope's type and subject filled in from the message and the key."""

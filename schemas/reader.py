@@ -49,9 +49,7 @@ Message = Annotated[
     Field(discriminator="type"),
 ]
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)
-CLASSES: dict[str, type[Message]] = {
-    cls.model_fields["type"].default: cls for cls in get_args(get_args(Message)[0])
-}
+CLASSES: dict[str, type[Message]] = {cls.model_fields["type"].default: cls for cls in get_args(get_args(Message)[0])}
 
 
 class Unreadable(ValueError):

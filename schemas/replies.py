@@ -16,5 +16,7 @@ class ReplyReceived(Event):
     channel: Channel
     member_id: MemberId | None = None
     slot: int | None = Field(default=None, ge=0, le=99, description="From the address that was answered to")
-    appeal_id: AppealId | None = Field(default=None, description="When the channel itself says so: a seat, a link, a key")
+    appeal_id: AppealId | None = Field(
+        default=None, description="When the channel itself says so: a seat, a link, a key"
+    )
     answer: Answer | None = Field(default=None, description="When a person already understood it: a hotline seat")

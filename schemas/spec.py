@@ -1,5 +1,6 @@
 """The appeal spec: what a duty officer writes down (YAML) before anybody is asked."""
 
+import itertools
 from datetime import timedelta
 from typing import Literal
 
@@ -54,7 +55,7 @@ class AppealSpec(Contract):
     @field_validator("waves")
     @classmethod
     def _in_order(cls, waves: tuple[WaveSpec, ...]) -> tuple[WaveSpec, ...]:
-        if any(later.after < earlier.after for earlier, later in zip(waves, waves[1:], strict=False)):
+        if any(later.after < earlier.after for earlier, later in itertools.pairwise(waves)):
             raise ValueError("a wave opens before the one above it: sort the waves by `after`")
         return waves
 

@@ -1,0 +1,146 @@
+"""What the decider of one appeal knows.  A value: it is stored as JSON and can be made again from the topic."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import AwareDatetime
+
+from schemas.appeals import LaunchAppeal
+from schemas.base import Contract, Count, MemberId
+from schemas.words import Answer
+
+
+class Status(StrEnum):
+    OPEN = "open"
+    PAUSED = "paused"
+    FILLED = "filled"
+    STOPPED = "stopped"
+    EXPIRED = "expired"
+
+    @property
+    def closed(self) -> bool:
+        return self in {Status.FILLED, Status.STOPPED, Status.EXPIRED}
+
+
+class Done(Contract):
+    """Which batches of a shard are finished: all below `below`, and the few in `beyond` that came early."""
+
+    below: int = 0
+    beyond: tuple[int, ...] = ()
+
+    def __contains__(self, batch: int) -> bool:
+        return batch < self.below or batch in self.beyond
+
+    def add(self, batch: int) -> "Done":
+        """With this batch; the same value when it was in already."""
+        if batch in self:
+            return self
+        early = {*self.beyond, batch}
+        below = self.below
+        while below in early:
+            early.remove(below)
+            below += 1
+        return Done(below=below, beyond=tuple(sorted(early)))
+
+    def __len__(self) -> int:
+        return self.below + len(self.beyond)
+
+
+class ShardState(Contract):
+    """One shard's part in one wave."""
+
+    bins: tuple[Count, ...] | None = None  # None until the shard has counted
+    limit: Count | None = None  # how many it was told to invite
+    selected: Count | None = None  # None until its selection is fixed
+    released: int = 0  # batches given to dispatch
+    done: Done = Done()
+
+
+class Tally(Contract):
+    """What became of the members of a wave, as dispatch reported it."""
+
+    sent: Count = 0
+    refused: Count = 0
+    uncertain: Count = 0
+    withdrawn: Count = 0
+    opted_out: Count = 0
+    messages: Count = 0
+
+
+class WaveState(Contract):
+    """One wave, from the first question to the shards on."""
+
+    asked_at: AwareDatetime  # when the shards were last asked something that some have not answered
+    members: Count = 0
+    excluded: dict[str, Count] = {}
+    opened: bool = False
+    shards: tuple[ShardState, ...]
+    tally: Tally = Tally()
+
+    @property
+    def counted(self) -> bool:
+        return all(shard.bins is not None for shard in self.shards)
+
+    @property
+    def fixed(self) -> bool:
+        return all(shard.selected is not None for shard in self.shards)
+
+    @property
+    def invited(self) -> int:
+        return sum(shard.selected or 0 for shard in self.shards)
+
+
+class AppealState(Contract):
+    """One appeal.  `moment` is the time of the newest input and never goes back."""
+
+    launch: LaunchAppeal
+    launched_at: AwareDatetime
+    moment: AwareDatetime
+    status: Status = Status.OPEN
+    waves: tuple[WaveState, ...] = ()
+    answers: dict[MemberId, Answer] = {}
+    screened: dict[MemberId, bool] = {}
+    stood_down: frozenset[MemberId] = frozenset()
+
+    def latest_yes(self) -> set[int]:
+        return {member for member, answer in self.answers.items() if answer is Answer.YES}
+
+    def confirmed(self) -> set[int]:
+        """Members found to be a true match who have not taken their yes back."""
+        return {member for member in self.latest_yes() if self.screened.get(member)}
+
+    def open_yes(self) -> set[int]:
+        """Members who said yes and still wait to hear from us."""
+        return {member for member in self.latest_yes() if member not in self.screened} - self.stood_down
+
+    def in_flight(self) -> int:
+        """Members released to dispatch and not yet reported on, at most."""
+        batches = sum(shard.released - len(shard.done) for wave in self.waves for shard in wave.shards)
+        return batches * self.launch.batch_size
+
+    def unreleased(self) -> int:
+        """Members who were selected and never given to dispatch."""
+        size = self.launch.batch_size
+        return sum(
+            max(0, (shard.selected or 0) - shard.released * size) for wave in self.waves for shard in wave.shards
+        )
+
+
+def next_due(state: AppealState) -> datetime | None:
+    """The next moment at which the decider wants to be woken, if nothing happens before."""
+    if state.status.closed:
+        return None
+    moments = [state.launch.deadline]
+    if state.status is Status.OPEN:
+        moments += [wave.asked_at + state.launch.ask_again_after for wave in state.waves if not wave.fixed]
+        if (opening := next_wave_at(state)) is not None:
+            moments.append(opening)
+    return min(moments)
+
+
+def next_wave_at(state: AppealState) -> datetime | None:
+    """When the next wave opens if the need is not met by then; none when all have opened or one is still counted."""
+    number = len(state.waves)
+    if number >= len(state.launch.spec.waves) or (state.waves and not state.waves[-1].fixed):
+        return None
+    return state.launched_at + state.launch.spec.waves[number].after

@@ -1,0 +1,82 @@
+"""Leases: who may claim on a dispatch partition, under which epoch, until when.
+
+Time is the database's own: PostgreSQL's clock, or on SQLite the machine's CLOCK_BOOTTIME together with its boot id, which
+nobody can step.  The owner compares its own CLOCK_BOOTTIME with the end of the lease before every write to a gateway.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import BigInteger, Column, Connection, Float, String, Table, insert, select, text, update
+
+from registry.metadata import METADATA
+
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("boot", String(64), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """`until` is this machine's CLOCK_BOOTTIME in seconds, counted from before the database was asked."""
+
+    name: str
+    owner: str
+    epoch: int
+    until: float
+
+
+def boottime() -> float:
+    """Seconds since the machine started, sleep included: no clock step reaches it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def acquire(connection: Connection, name: str, owner: str, *, seconds: float) -> Lease | None:
+    """Take or renew the lease; none while somebody else holds it.  A new owner gets a higher epoch."""
+    asked = boottime()
+    now, boot = _now(connection)
+    row = connection.execute(select(LEASES).where(LEASES.c.name == name).with_for_update()).first()
+    if row is None:
+        connection.execute(insert(LEASES).values(name=name, owner=owner, epoch=1, until=now + seconds, boot=boot))
+        return Lease(name, owner, 1, asked + seconds)
+    mine = row.owner == owner
+    if not mine and row.boot == boot and row.until > now:
+        return None
+    epoch = row.epoch if mine else row.epoch + 1
+    connection.execute(
+        update(LEASES).where(LEASES.c.name == name).values(owner=owner, epoch=epoch, until=now + seconds, boot=boot)
+    )
+    return Lease(name, owner, epoch, asked + seconds)
+
+
+def holds(connection: Connection, lease: Lease) -> bool:
+    """Is this still the current epoch?  Asked in the transaction of every claim."""
+    epoch = connection.execute(
+        select(LEASES.c.epoch).where(LEASES.c.name == lease.name, LEASES.c.owner == lease.owner)
+    ).scalar()
+    return epoch == lease.epoch
+
+
+def release(connection: Connection, lease: Lease) -> None:
+    """Give it up at once, so that a successor need not wait."""
+    connection.execute(
+        update(LEASES).where(LEASES.c.name == lease.name, LEASES.c.epoch == lease.epoch).values(until=0.0)
+    )
+
+
+def _now(connection: Connection) -> tuple[float, str]:
+    if connection.dialect.name == "sqlite":
+        return boottime(), boot_id()
+    now = connection.execute(text("select extract(epoch from clock_timestamp())")).scalar_one()
+    return float(now), "database"

@@ -1,0 +1,326 @@
+"""The ledger of sends: selections, claims and records, a few compact rows per batch and none per member.
+
+A batch is a slice of a selection, or a list of members with an id of its own; either way its content is fixed by its
+id, so a range of positions says which members it means.  Outcomes are one byte per member (`Fate`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from registry.columns import Moment
+from registry.metadata import METADATA
+
+Ids = NDArray[np.int64]
+_ID_BYTES = 8
+
+SELECTIONS = Table(
+    "selections",
+    METADATA,
+    Column("appeal_id", String(48), primary_key=True),
+    Column("wave", Integer, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("members", LargeBinary, nullable=False),
+)
+
+CLAIMS = Table(
+    "claims",
+    METADATA,
+    Column("batch_id", String(120), primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),  # one past the last position
+    Column("appeal_id", String(48), nullable=False),
+    Column("wave", Integer, nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("token", String(64), nullable=False),
+    Column("claimed_at", Moment, nullable=False),
+)
+
+RECORDS = Table(
+    "records",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("batch_id", String(120), nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("appeal_id", String(48), nullable=False),
+    Column("wave", Integer, nullable=False),
+    Column("fates", LargeBinary, nullable=False),  # one byte a member
+    Column("gateway_ids", Text, nullable=False),  # one line a member, empty where there is none
+    Column("recorded_at", Moment, nullable=False),
+    Index(None, "batch_id", "first", unique=True),
+    Index(None, "appeal_id"),
+    sqlite_autoincrement=True,
+)
+
+SHARED_NUMBERS = Table(
+    "shared_numbers_asked",
+    METADATA,
+    Column("appeal_id", String(48), primary_key=True),
+    Column("wave", Integer, primary_key=True),
+    Column("address", String(254), primary_key=True),
+)
+
+
+class Fate(IntEnum):
+    """What became of one invited member; stored as one byte."""
+
+    SENT = 1
+    REFUSED = 2
+    UNCERTAIN = 3
+    WITHDRAWN = 4  # held back by a stop
+    OPTED_OUT = 5
+    NO_ADDRESS = 6  # lost between selection and sending
+    SHARED = 7  # the number was asked for another member who has it too
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Positions `first` to `last` (one past) of a batch."""
+
+    batch_id: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of a range."""
+
+    range: Range
+    appeal_id: str
+    wave: int
+    fates: bytes
+    gateway_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A claim that has no record: its owner died, or is still sending."""
+
+    range: Range
+    owner: str
+    epoch: int
+    token: str
+
+
+# --- selections -----------------------------------------------------------------------------------------------------
+
+
+def fix_selection(connection: Connection, appeal_id: str, wave: int, shard: int, members: Ids) -> int:
+    """Insert if absent; whoever comes second gets the winner's.  Returns the size of the selection that stands."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(
+        dialect.insert(SELECTIONS)
+        .values(
+            appeal_id=appeal_id,
+            wave=wave,
+            shard=shard,
+            size=len(members),
+            members=members.astype("<i8").tobytes(),
+        )
+        .on_conflict_do_nothing()
+    )
+    size = connection.execute(select(SELECTIONS.c.size).where(*_selection(appeal_id, wave, shard))).scalar_one()
+    return int(size)
+
+
+def selected(connection: Connection, appeal_id: str, wave: int, shard: int, first: int, count: int) -> list[int]:
+    """Members at these positions of a selection."""
+    piece = func.substr(SELECTIONS.c.members, first * _ID_BYTES + 1, count * _ID_BYTES)
+    blob = connection.execute(select(piece).where(*_selection(appeal_id, wave, shard))).scalar()
+    return [] if blob is None else np.frombuffer(blob, "<i8").tolist()
+
+
+def asked_before(connection: Connection, appeal_id: str, shard: int, before_wave: int) -> Ids:
+    """All members of a shard whom earlier waves of this appeal asked."""
+    blobs = connection.execute(
+        select(SELECTIONS.c.members).where(
+            SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.shard == shard, SELECTIONS.c.wave < before_wave
+        )
+    ).scalars()
+    arrays = [np.frombuffer(blob, "<i8") for blob in blobs]
+    return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
+
+
+def asked_in_wave(connection: Connection, appeal_id: str, shard: int, member_id: int) -> tuple[int, int] | None:
+    """(wave, position) at which this appeal selected a member of that shard, the latest wave first."""
+    rows = connection.execute(
+        select(SELECTIONS.c.wave, SELECTIONS.c.members)
+        .where(SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.shard == shard)
+        .order_by(SELECTIONS.c.wave.desc())
+    )
+    for row in rows:
+        found = np.flatnonzero(np.frombuffer(row.members, "<i8") == member_id)
+        if found.size:
+            return row.wave, int(found[0])
+    return None
+
+
+def _selection(appeal_id: str, wave: int, shard: int) -> tuple[object, ...]:
+    return (SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.wave == wave, SELECTIONS.c.shard == shard)
+
+
+# --- claims ---------------------------------------------------------------------------------------------------------
+
+
+def unclaimed(connection: Connection, batch_id: str, size: int) -> list[tuple[int, int]]:
+    """The gaps between claims and records: positions of this batch that nobody has touched yet."""
+    rows = connection.execute(
+        select(CLAIMS.c.first, CLAIMS.c.last)
+        .where(CLAIMS.c.batch_id == batch_id)
+        .union(select(RECORDS.c.first, RECORDS.c.last).where(RECORDS.c.batch_id == batch_id))
+        .order_by("first")
+    ).all()
+    gaps, reached = [], 0
+    for row in rows:
+        if row.first > reached:
+            gaps.append((reached, row.first))
+        reached = max(reached, row.last)
+    if reached < size:
+        gaps.append((reached, size))
+    return gaps
+
+
+def claim(
+    connection: Connection, span: Range, *, appeal_id: str, wave: int, owner: str, epoch: int, token: str, at: datetime
+) -> None:
+    """Write down who is about to send what.  Durable with the caller's transaction, before the first byte leaves."""
+    connection.execute(
+        insert(CLAIMS).values(
+            batch_id=span.batch_id,
+            first=span.first,
+            last=span.last,
+            appeal_id=appeal_id,
+            wave=wave,
+            owner=owner,
+            epoch=epoch,
+            token=token,
+            claimed_at=at,
+        )
+    )
+
+
+def unclaim(connection: Connection, span: Range, token: str) -> bool:
+    """Take a claim back of which nothing was sent; False when a successor has settled it meanwhile."""
+    gone = connection.execute(
+        delete(CLAIMS).where(
+            CLAIMS.c.batch_id == span.batch_id,
+            CLAIMS.c.first == span.first,
+            CLAIMS.c.token == token,
+            ~select(RECORDS.c.number)
+            .where(RECORDS.c.batch_id == span.batch_id, RECORDS.c.first == span.first)
+            .exists(),
+        )
+    )
+    return gone.rowcount == 1
+
+
+def orphans(connection: Connection, batch_id: str) -> list[Orphan]:
+    """Claims of this batch that have no record."""
+    joined = CLAIMS.outerjoin(RECORDS, (RECORDS.c.batch_id == CLAIMS.c.batch_id) & (RECORDS.c.first == CLAIMS.c.first))
+    rows = connection.execute(
+        select(CLAIMS).select_from(joined).where(CLAIMS.c.batch_id == batch_id, RECORDS.c.number.is_(None))
+    )
+    return [Orphan(Range(row.batch_id, row.first, row.last), row.owner, row.epoch, row.token) for row in rows]
+
+
+def ask_shared(connection: Connection, appeal_id: str, wave: int, addresses: Sequence[str]) -> set[str]:
+    """Of these shared addresses, those that this wave has not asked yet; they count as asked from now on."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    fresh = set()
+    for address in addresses:
+        statement = (
+            dialect.insert(SHARED_NUMBERS)
+            .values(appeal_id=appeal_id, wave=wave, address=address)
+            .on_conflict_do_nothing()
+        )
+        if connection.execute(statement).rowcount == 1:
+            fresh.add(address)
+    return fresh
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+def record(connection: Connection, records: Sequence[Record], at: datetime) -> None:
+    """Write down what became of these ranges.
+
+    A record that comes late, after a successor has called the range uncertain, replaces it: it knows more.
+    """
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(RECORDS)
+    statement = statement.on_conflict_do_update(
+        index_elements=[RECORDS.c.batch_id, RECORDS.c.first],
+        set_={"fates": statement.excluded.fates, "gateway_ids": statement.excluded.gateway_ids},
+    )
+    if records:
+        connection.execute(
+            statement,
+            [
+                {
+                    "batch_id": item.range.batch_id,
+                    "first": item.range.first,
+                    "last": item.range.last,
+                    "appeal_id": item.appeal_id,
+                    "wave": item.wave,
+                    "fates": item.fates,
+                    "gateway_ids": "\n".join(item.gateway_ids),
+                    "recorded_at": at,
+                }
+                for item in records
+            ],
+        )
+
+
+def records_of(connection: Connection, batch_id: str) -> list[Record]:
+    rows = connection.execute(select(RECORDS).where(RECORDS.c.batch_id == batch_id).order_by(RECORDS.c.first))
+    return [_record(row) for row in rows]
+
+
+def records_after(connection: Connection, number: int, limit: int) -> list[tuple[int, Record]]:
+    """Records in the order in which they were written, from one on: for whoever projects them."""
+    rows = connection.execute(select(RECORDS).where(RECORDS.c.number > number).order_by(RECORDS.c.number).limit(limit))
+    return [(row.number, _record(row)) for row in rows]
+
+
+def fates(connection: Connection, appeal_id: str, wave: int | None = None) -> dict[Fate, int]:
+    """Members of an appeal's mass messages by fate; `wave` narrows it down."""
+    statement = select(RECORDS.c.fates).where(RECORDS.c.appeal_id == appeal_id)
+    statement = statement.where(RECORDS.c.wave == wave if wave is not None else RECORDS.c.wave > 0)
+    counts = np.zeros(256, np.int64)
+    for blob in connection.execute(statement).scalars():
+        counts += np.bincount(np.frombuffer(blob, np.uint8), minlength=256)
+    return {fate: int(counts[fate]) for fate in Fate if counts[fate]}
+
+
+def _record(row: object) -> Record:
+    return Record(
+        Range(row.batch_id, row.first, row.last),  # type: ignore[attr-defined]
+        row.appeal_id,  # type: ignore[attr-defined]
+        row.wave,  # type: ignore[attr-defined]
+        bytes(row.fates),  # type: ignore[attr-defined]
+        tuple(row.gateway_ids.split("\n")),  # type: ignore[attr-defined]
+    )

@@ -1,0 +1,179 @@
+"""What members said, word for word, and what was understood: replies, answers, and what waits for a person."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from registry.columns import Moment
+from registry.metadata import METADATA
+
+REPLIES = Table(
+    "replies",
+    METADATA,
+    Column("reply_id", String(64), primary_key=True),
+    Column("received_at", Moment, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("address", String(254), nullable=False),
+    Column("sent_to", String(32), nullable=False),
+    Column("member_id", BigInteger),
+    Column("appeal_id", String(48)),
+    Column("words", Text, nullable=False),
+    Column("intent", String(32)),
+    Column("desk", String(32)),  # why a person must look at it; none = nobody need
+    Column("desk_done_by", String(64)),
+    Index(None, "address", "received_at"),
+    Index(None, "desk"),
+)
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("appeal_id", String(48), primary_key=True),
+    Column("member_id", BigInteger, primary_key=True),
+    Column("answer", String(16), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("answered_at", Moment, nullable=False),
+    Column("reply_id", String(64), nullable=False),
+    Column("matched", Boolean),
+    Column("screened_by", String(64)),
+    Column("screened_at", Moment),
+    Column("revision", Integer, nullable=False, server_default="1"),
+)
+
+TWICE_WITHIN = timedelta(minutes=10)  # a gateway that pushes the same reply again does so within this time
+
+
+def already_received(
+    connection: Connection, *, channel: str, address: str, sent_to: str, words: str, now: datetime
+) -> bool:
+    """Has the same sender said the same words to the same address within ten minutes?"""
+    statement = select(REPLIES.c.reply_id).where(
+        REPLIES.c.address == address,
+        REPLIES.c.received_at > now - TWICE_WITHIN,
+        REPLIES.c.channel == channel,
+        REPLIES.c.sent_to == sent_to,
+        REPLIES.c.words == words,
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def store(  # noqa: PLR0913 - one row
+    connection: Connection,
+    *,
+    reply_id: str,
+    received_at: datetime,
+    channel: str,
+    address: str,
+    sent_to: str,
+    member_id: int | None,
+    appeal_id: str | None,
+    words: str,
+) -> None:
+    connection.execute(
+        insert(REPLIES).values(
+            reply_id=reply_id,
+            received_at=received_at,
+            channel=channel,
+            address=address,
+            sent_to=sent_to,
+            member_id=member_id,
+            appeal_id=appeal_id,
+            words=words,
+        )
+    )
+
+
+def reply(connection: Connection, reply_id: str) -> Row[tuple[object, ...]] | None:
+    return connection.execute(select(REPLIES).where(REPLIES.c.reply_id == reply_id)).first()
+
+
+def understood(connection: Connection, reply_id: str, *, intent: str, appeal_id: str | None, desk: str | None) -> None:
+    """Keep how a reply was read; `desk` says why a person must look at it."""
+    connection.execute(
+        update(REPLIES).where(REPLIES.c.reply_id == reply_id).values(intent=intent, appeal_id=appeal_id, desk=desk)
+    )
+
+
+def waiting_for_a_person(connection: Connection, limit: int = 200) -> Sequence[Row[tuple[object, ...]]]:
+    """Replies that nobody has looked at yet, the oldest first."""
+    return connection.execute(
+        select(REPLIES)
+        .where(REPLIES.c.desk.is_not(None), REPLIES.c.desk_done_by.is_(None))
+        .order_by(REPLIES.c.received_at)
+        .limit(limit)
+    ).all()
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def answer(connection: Connection, appeal_id: str, member_id: int) -> Row[tuple[object, ...]] | None:
+    return connection.execute(
+        select(ANSWERS).where(ANSWERS.c.appeal_id == appeal_id, ANSWERS.c.member_id == member_id)
+    ).first()
+
+
+def put_answer(
+    connection: Connection,
+    *,
+    appeal_id: str,
+    member_id: int,
+    answer: str,
+    channel: str,
+    answered_at: datetime,
+    reply_id: str,
+) -> None:
+    """The member's latest answer replaces the one before; a screening that was made stays."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values = {"answer": answer, "channel": channel, "answered_at": answered_at, "reply_id": reply_id}
+    connection.execute(
+        dialect.insert(ANSWERS)
+        .values(appeal_id=appeal_id, member_id=member_id, **values)
+        .on_conflict_do_update(
+            index_elements=[ANSWERS.c.appeal_id, ANSWERS.c.member_id],
+            set_={**values, "revision": ANSWERS.c.revision + 1},
+        )
+    )
+
+
+def screen(
+    connection: Connection, *, appeal_id: str, member_id: int, matched: bool, by: str, at: datetime
+) -> bool:
+    """Write down a screening; False when there is no such answer."""
+    changed = connection.execute(
+        update(ANSWERS)
+        .where(ANSWERS.c.appeal_id == appeal_id, ANSWERS.c.member_id == member_id)
+        .values(matched=matched, screened_by=by, screened_at=at)
+    )
+    return changed.rowcount == 1
+
+
+def open_yes(connection: Connection, appeal_id: str) -> Sequence[Row[tuple[object, ...]]]:
+    """Members whose latest answer is yes and who wait for a coordinator, the oldest first."""
+    return connection.execute(
+        select(ANSWERS)
+        .where(ANSWERS.c.appeal_id == appeal_id, ANSWERS.c.answer == "yes", ANSWERS.c.matched.is_(None))
+        .order_by(ANSWERS.c.answered_at)
+    ).all()
+
+
+def answers(connection: Connection, appeal_id: str, *, limit: int | None = None) -> Sequence[Row[tuple[object, ...]]]:
+    """Answers of an appeal, the latest first."""
+    statement = select(ANSWERS).where(ANSWERS.c.appeal_id == appeal_id).order_by(ANSWERS.c.answered_at.desc())
+    return connection.execute(statement.limit(limit) if limit else statement).all()
