@@ -38,8 +38,7 @@ MEMBERS = Table(
     Column("deferral_code", String(16), comment="coarse: no medical reason is kept"),
     Column("skills", String(200), comment="sorted words joined by ;"),
     Column("consents", BigInteger, nullable=False, server_default=text("0"), comment="decisions.permissions.needed"),
-    Column("consent_on", Date, comment="of the consents that an import brought"),
-    Column("consent_source", String(32)),
+    Column("consent_record", String(400), comment="decisions.consents.render: what was said, when, how"),
     Column("opt_outs", BigInteger, nullable=False, server_default=text("0"), comment="decisions.permissions.blocking"),
     Column(
         "number_opt_outs", BigInteger, nullable=False, server_default=text("0"), comment="of this mobile, by anybody"
