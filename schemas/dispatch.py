@@ -43,6 +43,15 @@ class TellMembers(Command):
     draft: Draft
 
 
+class AnswerReply(Command):
+    """Send to whoever wrote this reply, through the urgent lane, by the channel it came by; once per reply."""
+
+    type: Literal["muster.answer-reply"] = "muster.answer-reply"
+    reply_id: str
+    appeal_id: AppealId | None = None
+    draft: Draft
+
+
 class SendingStopped(Event):
     """No mass message of this appeal leaves any more."""
 

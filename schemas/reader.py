@@ -39,6 +39,7 @@ Message = Annotated[
     | au.MembersImported
     | d.SendBatch
     | d.TellMembers
+    | d.AnswerReply
     | d.SendingStopped
     | d.SendingPaused
     | d.SendingResumed

@@ -1,0 +1,79 @@
+"""A batch, whatever lane it came by: who is meant, what is said, and under which lease it is claimed."""
+
+from dataclasses import dataclass
+
+from agents.routes import batch_id
+from schemas.dispatch import AnswerReply, Draft, SendBatch, TellMembers
+from schemas.words import MessageKind, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Part of a stored selection."""
+
+    shard: int
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Exactly one of `slice`, `members` and `reply_id` says who is meant."""
+
+    id: str
+    lease: str
+    appeal_id: str | None
+    wave: int
+    draft: Draft
+    purpose: Purpose | None  # none: an answer to the member's own message, which no opt-out holds back
+    drill: bool
+    slice: Slice | None = None
+    members: tuple[int, ...] = ()
+    reply_id: str | None = None
+
+    @property
+    def mass(self) -> bool:
+        return self.slice is not None
+
+    @property
+    def reference(self) -> str:
+        """What the gateway sees with every message of this batch."""
+        return f"{self.draft.kind}/{self.appeal_id or '-'}/{self.wave}"
+
+
+def batch_of(command: SendBatch | TellMembers | AnswerReply, lease: str) -> Batch:
+    """The batch that this command means."""
+    match command:
+        case SendBatch():
+            return Batch(
+                id=batch_id(command.appeal_id, command.wave, command.shard, command.batch),
+                lease=lease,
+                appeal_id=command.appeal_id,
+                wave=command.wave,
+                draft=command.draft,
+                purpose=command.purpose,
+                drill=command.drill,
+                slice=Slice(command.shard, command.batch, command.batch_size),
+            )
+        case TellMembers():
+            return Batch(
+                id=command.message_id,
+                lease=lease,
+                appeal_id=command.appeal_id,
+                wave=0,
+                draft=command.draft,
+                purpose=None if command.draft.kind is MessageKind.ACKNOWLEDGEMENT else command.purpose,
+                drill=command.drill,
+                members=command.members,
+            )
+        case AnswerReply():
+            return Batch(
+                id=f"ack/{command.reply_id}",
+                lease=lease,
+                appeal_id=command.appeal_id,
+                wave=0,
+                draft=command.draft,
+                purpose=None,
+                drill=command.drill,
+                reply_id=command.reply_id,
+            )

@@ -1,0 +1,65 @@
+"""What the broadcast controls hold back, as every worker hears it outside its consumer group."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+
+from schemas.dispatch import MemberErased, OptedOut, SendingPaused, SendingResumed, SendingStopped
+from schemas.reader import Message
+from schemas.words import Channel, Purpose
+
+
+class Gate:
+    """Asked after every claim and immediately before every write.  `heard_all` is set once the past has been read."""
+
+    def __init__(self) -> None:
+        self.heard_all = asyncio.Event()
+        self._stopped: set[str] = set()
+        self._running: dict[str, asyncio.Event] = {}
+        self._silent: defaultdict[int, set[tuple[Purpose | None, Channel | None]]] = defaultdict(set)
+        self._erased: set[int] = set()
+
+    async def listen(self, controls: AsyncIterator[Message]) -> None:
+        async for message in controls:
+            self.hear(message)
+
+    def hear(self, message: Message) -> None:
+        match message:
+            case SendingStopped():
+                self._stopped.add(message.appeal_id)
+                self._paused(message.appeal_id).set()
+            case SendingPaused():
+                self._paused(message.appeal_id).clear()
+            case SendingResumed():
+                self._paused(message.appeal_id).set()
+            case OptedOut():
+                self._silent[message.member_id].add((message.purpose, message.channel))
+            case MemberErased():
+                self._erased.add(message.member_id)
+            case _:
+                return
+
+    def stopped(self, appeal_id: str) -> bool:
+        return appeal_id in self._stopped
+
+    async def until_running(self, appeal_id: str) -> None:
+        """Wait while the appeal is paused; a stop ends the wait too."""
+        await self._paused(appeal_id).wait()
+
+    def silent(self, member_id: int, purpose: Purpose, channel: Channel) -> bool:
+        """Has this member, since the claim was read, asked to hear no more of this?"""
+        if member_id in self._erased:
+            return True
+        return any(
+            (of is None or of == purpose) and (by is None or by == channel)
+            for of, by in self._silent.get(member_id, ())
+        )
+
+    def erased(self, member_id: int) -> bool:
+        return member_id in self._erased
+
+    def _paused(self, appeal_id: str) -> asyncio.Event:
+        if appeal_id not in self._running:
+            self._running[appeal_id] = asyncio.Event()
+            self._running[appeal_id].set()
+        return self._running[appeal_id]

@@ -1,0 +1,236 @@
+"""A lane: takes commands to send, and for each range of members claims, sends and records, in that order.
+
+Many batches are under way at once; the window of the channel bounds how many members are claimed and not yet recorded,
+which is also how many a crash can leave uncertain.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import structlog
+from prometheus_client import Counter
+
+from agents.dispatch.batch import Batch, batch_of
+from agents.dispatch.claims import Addressee, Claimed, Finished, LeaseLost, claim_range, open_batch, record_ranges
+from agents.dispatch.gate import Gate
+from agents.dispatch.leases import Leases
+from agents.gather import Gather
+from agents.patience import patient
+from notifiers.ports import Letter, Notifier, Outcome, State
+from registry import ledger
+from registry.database import Database
+from registry.errors import DatabaseUnreachable
+from registry.leases import Lease
+from registry.ledger import Fate, Range, Record
+from schemas.dispatch import AnswerReply, SendBatch, TellMembers
+from schemas.words import Channel, Language
+from streams.errors import Busy
+from streams.inbox import Delivery
+
+LOG = structlog.get_logger("muster.dispatch")
+MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is done with", ["lane", "fate"])
+# ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
+REFUSES_THE_NUMBER = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
+_FATES = {State.SENT: Fate.SENT, State.REFUSED: Fate.REFUSED, State.UNCERTAIN: Fate.UNCERTAIN}
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """What both lanes share."""
+
+    database: Database
+    notifiers: Mapping[Channel, Notifier]
+    gate: Gate
+    leases: Leases
+    now: Callable[[], datetime]
+    new_token: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The size of a batch, and where its last gap ends: with the range that ends there the batch is done."""
+
+    size: int
+    end: int
+
+    def ends(self, span: Range) -> bool:
+        return span.last == self.end
+
+    def covers(self, span: Range) -> bool:
+        return span.first == 0 and span.last == self.size
+
+
+class Lane:
+    """The reaction to one dispatch topic."""
+
+    def __init__(self, name: str, shared: Dispatch, *, urgent: bool) -> None:
+        self._name = name
+        self._urgent = urgent
+        self._shared = shared
+        self._mine: set[str] = set()
+        self._records: Gather[Finished] = Gather(shared.database, self._write_records)
+
+    @patient
+    async def __call__(self, delivery: Delivery) -> None:
+        command = delivery.message
+        if not isinstance(command, SendBatch | TellMembers | AnswerReply):
+            return
+        await self._shared.gate.heard_all.wait()
+        batch = batch_of(command, f"{delivery.topic}/{delivery.partition}")
+        try:
+            await self._send_batch(batch)
+        except LeaseLost as exc:
+            raise Busy(f"the lease {exc} is another worker's") from exc
+
+    async def _send_batch(self, batch: Batch) -> None:
+        lease = await self._shared.leases.hold(batch.lease)
+        mine = frozenset(self._mine)
+        opened = await self._shared.database.write(
+            partial(open_batch, batch=batch, lease=lease, mine=mine, now=self._shared.now())
+        )
+        extent = Extent(opened.size, opened.gaps[-1][1]) if opened.gaps else Extent(opened.size, 0)
+        for first, last in opened.gaps:
+            await self._send_gap(batch, Range(batch.id, first, last), extent)
+
+    async def _send_gap(self, batch: Batch, gap: Range, extent: Extent) -> None:
+        window = self._shared.notifiers[batch.draft.channel].window
+        first = gap.first
+        while first < gap.last:
+            if batch.mass and batch.appeal_id:
+                await self._shared.gate.until_running(batch.appeal_id)
+            if batch.mass and self._stopped(batch):
+                await self._withdraw(batch, Range(batch.id, first, gap.last), extent)
+                return
+            lease = await self._shared.leases.hold(batch.lease)
+            places = await window.take(gap.last - first, urgent=self._urgent)
+            try:
+                done = await self._send_range(batch, Range(batch.id, first, first + places), lease, extent)
+            finally:
+                window.give_back(places)
+            if done:
+                first += places
+
+    async def _send_range(self, batch: Batch, span: Range, lease: Lease, extent: Extent) -> bool:
+        """Claim, send, record.  False when nothing was done and the same positions are still to be claimed."""
+        token = self._shared.new_token()
+        self._mine.add(token)
+        try:
+            claimed = await self._shared.database.write(
+                partial(claim_range, batch=batch, span=span, lease=lease, token=token, now=self._shared.now())
+            )
+            if claimed is None:
+                await self._withdraw(batch, span, extent)
+                return True
+            held, refused = await self._hand_over(batch, claimed)
+            if held and not self._stopped(batch):
+                if await self._take_back(claimed, held):
+                    return False
+            for addressee in held:
+                claimed.fates[addressee.position] = Fate.WITHDRAWN
+            await self._record(self._finished(batch, claimed, extent, refused))
+            return True
+        finally:
+            self._mine.discard(token)
+
+    async def _take_back(self, claimed: Claimed, held: list[Addressee]) -> bool:
+        """The lease ended before a byte left: the claim is taken back if all of it was held, so that a successor sends it."""
+        if len(held) < len(claimed.addressees):
+            return False
+        return await self._shared.database.write(
+            partial(ledger.unclaim, span=claimed.range, token=claimed.token)
+        )
+
+    async def _hand_over(self, batch: Batch, claimed: Claimed) -> tuple[list[Addressee], list[tuple[int, int]]]:
+        """Send one letter per language.  Fills in fates and ids; returns who was held back and refused numbers."""
+        letters: dict[Language, list[Addressee]] = {}
+        for addressee in claimed.addressees:
+            if self._silent(batch, addressee):
+                claimed.fates[addressee.position] = Fate.OPTED_OUT
+            else:
+                letters.setdefault(_language(batch, addressee), []).append(addressee)
+        outcomes = await asyncio.gather(
+            *(self._send_letter(batch, language, group) for language, group in letters.items())
+        )
+        held: list[Addressee] = []
+        refused: list[tuple[int, int]] = []
+        for group, results in zip(letters.values(), outcomes, strict=True):
+            for addressee, outcome in zip(group, results, strict=True):
+                if outcome.state is State.HELD:
+                    held.append(addressee)
+                    continue
+                claimed.fates[addressee.position] = _FATES[outcome.state]
+                claimed.gateway_ids[addressee.position] = outcome.gateway_id
+                if outcome.state is State.REFUSED and outcome.status in REFUSES_THE_NUMBER and addressee.member_id:
+                    refused.append((addressee.member_id, outcome.status))
+        return held, refused
+
+    async def _send_letter(self, batch: Batch, language: Language, group: list[Addressee]) -> list[Outcome]:
+        letter = Letter(
+            text=batch.draft.texts[language],
+            reference=batch.reference,
+            slot=batch.draft.slot,
+            not_after=batch.draft.not_after,
+        )
+        return await self._shared.notifiers[batch.draft.channel].send(
+            letter,
+            [addressee.address for addressee in group],
+            partial(self._may_send, batch),
+            urgent=self._urgent,
+            members=[addressee.member_id for addressee in group],
+        )
+
+    def _may_send(self, batch: Batch) -> bool:
+        return self._shared.leases.valid(batch.lease) and not self._stopped(batch)
+
+    def _stopped(self, batch: Batch) -> bool:
+        return batch.mass and self._shared.gate.stopped(batch.appeal_id or "")
+
+    def _silent(self, batch: Batch, addressee: Addressee) -> bool:
+        if batch.purpose is None:
+            return self._shared.gate.erased(addressee.member_id)
+        return self._shared.gate.silent(addressee.member_id, batch.purpose, batch.draft.channel)
+
+    async def _withdraw(self, batch: Batch, span: Range, extent: Extent) -> None:
+        """These were never claimed and never will be."""
+        count = span.last - span.first
+        record = Record(span, batch.appeal_id or "", batch.wave, bytes([Fate.WITHDRAWN]) * count, ("",) * count)
+        await self._record(Finished(batch, record, final=extent.ends(span), whole=extent.covers(span)))
+
+    def _finished(
+        self, batch: Batch, claimed: Claimed, extent: Extent, refused: list[tuple[int, int]]
+    ) -> Finished:
+        span = claimed.range
+        record = Record(span, batch.appeal_id or "", batch.wave, bytes(claimed.fates), tuple(claimed.gateway_ids))
+        return Finished(
+            batch,
+            record,
+            final=extent.ends(span),
+            refused_for_good=tuple(refused),
+            whole=extent.covers(span),
+        )
+
+    async def _record(self, finished: Finished) -> None:
+        """Once a message has left, its record is written however long the database takes to come back."""
+        while True:
+            try:
+                await self._records.add(finished)
+            except DatabaseUnreachable as exc:
+                LOG.warning("a record waits for the database", batch=finished.batch.id, reason=str(exc))
+                await asyncio.sleep(0.2)
+            else:
+                break
+        for fate in Fate:
+            if count := finished.record.fates.count(fate):
+                MEMBERS.labels(lane=self._name, fate=fate.name.lower()).inc(count)
+
+    def _write_records(self, connection: object, finished: object) -> None:
+        record_ranges(connection, finished, self._shared.now())  # type: ignore[arg-type]
+
+
+def _language(batch: Batch, addressee: Addressee) -> Language:
+    if addressee.language in batch.draft.texts:
+        return addressee.language
+    return next(iter(batch.draft.texts))

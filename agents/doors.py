@@ -1,0 +1,259 @@
+"""The doors: one function per order that a person gives.  Database and outbox in one transaction, nothing else.
+
+The command line, hotline seats, the console and rehearsals all come in here.  Ids and times are arguments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from agents.routes import also_to_responses, post
+from decisions import wording
+from decisions.matching import check_spec
+from decisions.problems import Problem
+from decisions.shards import shard_of
+from registry import appeals, ledger, opt_outs, outbox, replies
+from registry.errors import NotFound, Refused
+from schemas.appeals import LaunchAppeal, MemberScreened, PauseAppeal, ResumeAppeal, StopAppeal
+from schemas.replies import ReplyReceived
+from schemas.requests import HelpRequested, RequestRejected, RequestVerified
+from schemas.spec import AppealSpec, Texts
+from schemas.words import Answer, Channel, Language, Purpose
+
+SOURCE = "/muster/doors"
+
+
+class BadSpec(ValueError):
+    """The spec can be read and cannot be launched; `problems` name fields and remedies."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How an appeal is cut up and released, from the settings of whoever launches it."""
+
+    shards: int
+    batch_size: int
+    release_ahead: int
+    ask_again_after: timedelta
+
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+def file_request(connection: Connection, spec: AppealSpec, *, request_id: str, by: str, now: datetime) -> None:
+    """Take a help request in.  Raises `BadSpec`; then nothing is written."""
+    problems = [*check_spec(spec, now.date()), *_text_problems(complete(spec))]
+    if problems:
+        raise BadSpec(problems)
+    appeals.file_request(
+        connection, request_id=request_id, kind=spec.kind, spec=spec.model_dump_json(), filed_by=by, filed_at=now
+    )
+    filed = HelpRequested(request_id=request_id, kind=spec.kind, spec=spec, filed_by=by)
+    outbox.put(connection, [post(filed, event_id=f"{request_id}/filed", source=SOURCE, time=now)])
+
+
+def verify_request(connection: Connection, request_id: str, *, by: str, now: datetime) -> None:
+    """A person has checked that the call for help is real.  Raises `NotFound` or `Refused`."""
+    appeals.judge_request(connection, request_id, verified=True, by=by, at=now)
+    judged = RequestVerified(request_id=request_id, verified_by=by)
+    outbox.put(connection, [post(judged, event_id=f"{request_id}/judged", source=SOURCE, time=now)])
+
+
+def reject_request(connection: Connection, request_id: str, *, by: str, reason: str, now: datetime) -> None:
+    """Nobody will be asked for this.  Raises `NotFound` or `Refused`."""
+    appeals.judge_request(connection, request_id, verified=False, by=by, at=now, reason=reason)
+    judged = RequestRejected(request_id=request_id, rejected_by=by, reason=reason)
+    outbox.put(connection, [post(judged, event_id=f"{request_id}/judged", source=SOURCE, time=now)])
+
+
+# --- appeals --------------------------------------------------------------------------------------------------------
+
+
+def launch_appeal(  # noqa: PLR0913 - all of it is recorded with the launch
+    connection: Connection,
+    request_id: str,
+    *,
+    appeal_id: str,
+    pace: Pace,
+    by: str,
+    drill: bool,
+    now: datetime,
+) -> None:
+    """Start asking, once per request.  Raises `NotFound` or `Refused`."""
+    spec = complete(AppealSpec.model_validate_json(appeals.request(connection, request_id).spec))
+    deadline = now + spec.deadline if isinstance(spec.deadline, timedelta) else spec.deadline
+    if deadline <= now:
+        raise Refused(f"the deadline of request {request_id} has passed: file it again with a later one")
+    slot = appeals.launch(
+        connection,
+        appeal_id=appeal_id,
+        request_id=request_id,
+        spec=spec.model_dump_json(),
+        deadline=deadline,
+        by=by,
+        at=now,
+        drill=drill,
+    )
+    order = LaunchAppeal(
+        given_by=by,
+        drill=drill,
+        appeal_id=appeal_id,
+        request_id=request_id,
+        spec=spec,
+        deadline=deadline,
+        slot=slot,
+        shards=pace.shards,
+        batch_size=pace.batch_size,
+        release_ahead=pace.release_ahead,
+        ask_again_after=pace.ask_again_after,
+    )
+    outbox.put(connection, [post(order, event_id=f"{appeal_id}/launch", source=SOURCE, time=now)])
+
+
+def complete(spec: AppealSpec) -> AppealSpec:
+    """The spec with every text that will go out, those of the programme where it gives none of its own."""
+    abo = spec.blood.abo if spec.blood else None
+    mass = {
+        language: spec.texts.mass.get(language) or wording.render_mass(spec.programme, language, abo=abo)
+        for language in Language
+    }
+    stand_down = {
+        language: spec.texts.stand_down.get(language) or wording.render(wording.Kind.STAND_DOWN, language)
+        for language in Language
+    }
+    texts = Texts(mass=mass, acknowledgement=spec.texts.acknowledgement, stand_down=stand_down)
+    return spec.model_copy(update={"texts": texts})
+
+
+def _text_problems(spec: AppealSpec) -> list[Problem]:
+    return [
+        Problem(f"texts.mass.{language.value}", problem.reason, problem.remedy)
+        for language, text in spec.texts.mass.items()
+        for problem in wording.check_mass_text(text)
+    ]
+
+
+def pause_appeal(connection: Connection, appeal_id: str, *, by: str, event_id: str, now: datetime) -> None:
+    """No more batches are released.  Raises `NotFound` or `Refused`."""
+    _order(connection, PauseAppeal(given_by=by, appeal_id=appeal_id), event_id, now, allowed=("open",))
+
+
+def resume_appeal(connection: Connection, appeal_id: str, *, by: str, event_id: str, now: datetime) -> None:
+    """Go on.  Raises `NotFound` or `Refused`."""
+    _order(connection, ResumeAppeal(given_by=by, appeal_id=appeal_id), event_id, now, allowed=("paused",))
+
+
+def stop_appeal(  # noqa: PLR0913 - all of it is recorded with the stop
+    connection: Connection, appeal_id: str, *, by: str, reason: str, event_id: str, now: datetime
+) -> None:
+    """No message of this appeal leaves any more.  Raises `NotFound` or `Refused`."""
+    _order(
+        connection, StopAppeal(given_by=by, appeal_id=appeal_id, reason=reason), event_id, now, allowed=appeals.OPEN
+    )
+
+
+def _order(
+    connection: Connection,
+    order: PauseAppeal | ResumeAppeal | StopAppeal,
+    event_id: str,
+    now: datetime,
+    *,
+    allowed: Sequence[str],
+) -> None:
+    found = appeals.appeal(connection, order.appeal_id)
+    if found.status not in allowed:
+        raise Refused(f"appeal {order.appeal_id} is {found.status}")
+    outbox.put(connection, [post(order, event_id=event_id, source=SOURCE, time=now)])
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+def record_answer(  # noqa: PLR0913 - what a seat knows of a call
+    connection: Connection,
+    *,
+    member_id: int,
+    answer: Answer,
+    reply_id: str,
+    shards: int,
+    by: str,
+    now: datetime,
+    appeal_id: str | None = None,
+) -> str:
+    """A hotline seat writes down what a caller said; the appeal it counts for.
+
+    Raises `NotFound` when no open appeal asked this member, `Refused` when several did and none is named.
+    """
+    appeal_id = appeal_id or _only_appeal_that_asked(connection, member_id, shards)
+    appeals.appeal(connection, appeal_id)
+    replies.store(
+        connection,
+        reply_id=reply_id,
+        received_at=now,
+        channel=Channel.HOTLINE,
+        address=f"seat:{by}",
+        sent_to="",
+        member_id=member_id,
+        appeal_id=appeal_id,
+        words="",
+    )
+    received = ReplyReceived(
+        reply_id=reply_id, channel=Channel.HOTLINE, member_id=member_id, appeal_id=appeal_id, answer=answer
+    )
+    outbox.put(connection, [post(received, event_id=reply_id, source=SOURCE, time=now)])
+    return appeal_id
+
+
+def _only_appeal_that_asked(connection: Connection, member_id: int, shards: int) -> str:
+    shard = shard_of(member_id, shards)
+    asked = [
+        row.appeal_id
+        for row in appeals.appeals(connection)
+        if ledger.asked_in_wave(connection, row.appeal_id, shard, member_id) is not None
+    ]
+    still_open = [appeal for appeal in asked if appeals.status(connection, appeal) in appeals.OPEN]
+    if not asked:
+        raise NotFound(f"no appeal has asked member {member_id}: name the appeal with --appeal")
+    if len(still_open) > 1:
+        raise Refused(f"several open appeals asked member {member_id}: name one with --appeal: {', '.join(still_open)}")
+    return (still_open or asked)[0]
+
+
+def confirm(  # noqa: PLR0913 - what a coordinator found
+    connection: Connection, appeal_id: str, member_id: int, *, matched: bool, by: str, event_id: str, now: datetime
+) -> None:
+    """A coordinator has screened a member who said yes.  Raises `NotFound`, or `Refused` when it was done before."""
+    appeals.appeal(connection, appeal_id)
+    answer = replies.answer(connection, appeal_id, member_id)
+    if answer is None or answer.answer != Answer.YES:
+        raise NotFound(f"member {member_id} has no open yes to appeal {appeal_id}: record the answer first")
+    if answer.matched is not None:
+        raise Refused(f"member {member_id} was already screened by {answer.screened_by}")
+    replies.screen(connection, appeal_id=appeal_id, member_id=member_id, matched=matched, by=by, at=now)
+    screened = MemberScreened(appeal_id=appeal_id, member_id=member_id, matched=matched, screened_by=by)
+    told = post(screened, event_id=event_id, source=SOURCE, time=now)
+    outbox.put(connection, [told, also_to_responses(screened, told)])
+
+
+def opt_out(  # noqa: PLR0913 - what is wanted, by whom it was said
+    connection: Connection,
+    member_id: int,
+    *,
+    purpose: Purpose | None,
+    channel: Channel | None,
+    source: str,
+    event_id: str,
+    now: datetime,
+) -> None:
+    """A member wants to hear no more.  Raises `NotFound`; a second time changes nothing."""
+    said = opt_outs.opt_out(connection, member_id, purpose=purpose, channel=channel, at=now, source=source)
+    outbox.put(
+        connection,
+        [post(message, event_id=f"{event_id}/{n}", source=SOURCE, time=now) for n, message in enumerate(said)],
+    )

@@ -1,0 +1,84 @@
+"""The inbound door: what a gateway brings is committed before the gateway is told that it arrived."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from prometheus_client import Counter
+from sqlalchemy import Connection
+
+from agents.gather import Gather
+from agents.routes import post
+from notifiers.ports import Incoming, Receipt
+from registry import addresses, outbox, receipts, replies
+from registry.database import Database
+from registry.receipts import RawReceipt
+from schemas.replies import ReplyReceived
+from schemas.words import Channel
+
+SOURCE = "/muster/inbound"
+RECEIVED = Counter("muster_inbound_replies_total", "Messages from members", ["channel", "outcome"])
+RECEIPTS = Counter("muster_inbound_receipts_total", "Delivery receipts that were stored")
+
+
+class Inbound:
+    """`on_incoming` and `on_receipt` of one channel.  Both return after the commit."""
+
+    def __init__(
+        self, database: Database, channel: Channel, *, now: Callable[[], datetime], new_id: Callable[[], str]
+    ) -> None:
+        self._database = database
+        self._channel = channel
+        self._now = now
+        self._new_id = new_id
+        self._receipts: Gather[RawReceipt] = Gather(database, receipts.store, limit=2000)
+
+    async def on_incoming(self, incoming: Incoming) -> None:
+        fresh = await self._database.write(
+            partial(
+                receive, incoming=incoming, channel=self._channel, reply_id=f"m-{self._new_id()}", now=self._now()
+            )
+        )
+        RECEIVED.labels(channel=self._channel.value, outcome="stored" if fresh else "repeated").inc()
+
+    async def on_receipt(self, receipt: Receipt) -> None:
+        if not receipt.final:
+            return
+        await self._receipts.add(
+            RawReceipt(
+                gateway_id=receipt.gateway_id,
+                state=receipt.state,
+                error=receipt.error,
+                address=receipt.address,
+                reference=receipt.reference,
+                received_at=self._now(),
+            )
+        )
+        RECEIPTS.inc()
+
+
+def receive(connection: Connection, incoming: Incoming, channel: Channel, reply_id: str, now: datetime) -> bool:
+    """Store a message and tell the log; False when the gateway had pushed the same one before."""
+    sent_to = incoming.key or ("" if incoming.slot is None else str(incoming.slot))
+    if replies.already_received(
+        connection, channel=channel, address=incoming.address, sent_to=sent_to, words=incoming.text, now=now
+    ):
+        return False
+    owners = addresses.owners(connection, channel, incoming.address)
+    member_id = owners[0] if len(owners) == 1 else None
+    replies.store(
+        connection,
+        reply_id=reply_id,
+        received_at=now,
+        channel=channel,
+        address=incoming.address,
+        sent_to=sent_to,
+        member_id=member_id,
+        appeal_id=None,
+        words=incoming.text,
+    )
+    received = ReplyReceived(
+        reply_id=reply_id, channel=channel, member_id=member_id, slot=incoming.slot, appeal_id=incoming.key
+    )
+    outbox.put(connection, [post(received, event_id=reply_id, source=SOURCE, time=now)])
+    return True

@@ -1,0 +1,95 @@
+"""The relay: what waits in the outbox is published in order and then forgotten.
+
+One relay publishes at a time; the others stand by.  After a crash some rows are published again under the same id.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Protocol
+
+import structlog
+from prometheus_client import Counter
+
+from registry import outbox
+from registry.database import Database
+from registry.errors import DatabaseUnreachable
+from schemas.outgoing import Outgoing
+from streams.errors import LogUnreachable
+from streams.publisher import Publisher
+
+LOG = structlog.get_logger("muster.relay")
+PUBLISHED = Counter("muster_relay_published_total", "Messages that the relay has published from the outbox")
+_AT_ONCE = 500
+
+
+class OneAtATime(Protocol):
+    """A lock that all relays of one database share and that dies with its holder."""
+
+    def __call__(self) -> AbstractContextManager[bool]: ...
+
+
+def relay_once(database: Database, publisher: Publisher) -> int:
+    """Publish what waits now; how many messages that was.  Raises `LogUnreachable` or `DatabaseUnreachable`."""
+    with database.snapshot() as connection:
+        rows = outbox.waiting(connection, _AT_ONCE)
+    if rows:
+        publisher.publish([message for _, message in rows])
+        with database.transaction() as connection:
+            outbox.published(connection, [position for position, _ in rows])
+    return len(rows)
+
+
+class Relay:
+    """Publishes as soon as a transaction of this process has committed, and looks for others' rows in between."""
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        one_at_a_time: OneAtATime,
+        *,
+        idle: float = 0.01,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._one_at_a_time = one_at_a_time
+        self._idle = idle
+        self._sleep = sleep
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Something may have been put into the outbox."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        while True:
+            with self._one_at_a_time() as mine:
+                if mine:
+                    await self._publish_for_ever()
+            await self._sleep(0.5)
+
+    async def _publish_for_ever(self) -> None:
+        while True:
+            self._nudged.clear()
+            try:
+                rows = await self._database.read(partial(outbox.waiting, limit=_AT_ONCE))
+                if rows:
+                    await self._publish(rows)
+                    continue
+            except (LogUnreachable, DatabaseUnreachable) as exc:
+                LOG.warning("the outbox waits", reason=str(exc))
+                await self._sleep(1.0)
+            try:
+                async with asyncio.timeout(self._idle):
+                    await self._nudged.wait()
+            except TimeoutError:
+                pass
+
+    async def _publish(self, rows: list[tuple[int, Outgoing]]) -> None:
+        await asyncio.to_thread(self._publisher.publish, [message for _, message in rows])
+        positions = [position for position, _ in rows]
+        await self._database.write(partial(outbox.published, positions=positions))
+        PUBLISHED.inc(len(rows))

@@ -1,0 +1,251 @@
+"""The replies agent: what a member said becomes an answer, an opt-out or a question for a person, and is acknowledged."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from prometheus_client import Counter
+from sqlalchemy import Connection
+
+from agents.patience import patient
+from agents.routes import also_to_responses, post
+from decisions import wording
+from decisions.replies import Intent, understand
+from decisions.shards import shard_of
+from registry import addresses, appeals, ledger, opt_outs, outbox, replies
+from registry.database import Database
+from schemas.appeals import MemberAnswered
+from schemas.dispatch import AnswerReply, Draft
+from schemas.outgoing import Outgoing
+from schemas.reader import Message
+from schemas.replies import ReplyReceived
+from schemas.spec import AppealSpec
+from schemas.words import Answer, Channel, Language, MessageKind
+from streams.inbox import Delivery
+
+SOURCE = "/muster/replies"
+_READER = "replies"
+_ACK_STAYS = timedelta(hours=12)
+READ = Counter("muster_replies_read_total", "Replies by what was understood", ["channel", "intent"])
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An appeal that a reply may mean."""
+
+    appeal_id: str
+    slot: int
+    open: bool
+    spec: AppealSpec
+
+
+class ReadReply:
+    """One reply, one transaction: the answer, the orders that follow and the acknowledgement commit together."""
+
+    def __init__(self, database: Database, *, shards: int, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._shards = shards
+        self._now = now
+
+    @patient
+    async def __call__(self, delivery: Delivery) -> None:
+        if isinstance(delivery.message, ReplyReceived):
+            intent = await self._database.write(
+                partial(self._apply, event_id=delivery.envelope.id, received=delivery.message)
+            )
+            if intent is not None:
+                READ.labels(channel=delivery.message.channel.value, intent=intent.value).inc()
+
+    def _apply(self, connection: Connection, *, event_id: str, received: ReplyReceived) -> Intent | None:
+        if not outbox.first_time(connection, _READER, event_id):
+            return None
+        return Reading(connection, received, self._shards, self._now()).apply()
+
+
+class Reading:
+    """The reading of one reply within its transaction."""
+
+    def __init__(self, connection: Connection, received: ReplyReceived, shards: int, now: datetime) -> None:
+        self._connection = connection
+        self._received = received
+        self._shards = shards
+        self._now = now
+        self._told: list[Outgoing] = []
+
+    def apply(self) -> Intent:
+        received = self._received
+        stored = replies.reply(self._connection, received.reply_id)
+        words = stored.words if stored is not None else ""
+        reading = understand(words)
+        intent = _SEAT[received.answer] if received.answer is not None else reading.intent
+        member = received.member_id
+        meant = self._meant(reading.prefix)
+        if member is None:
+            desk = self._from_nobody_known(intent, stored.address if stored is not None else "")
+        elif intent is Intent.OPT_OUT or (intent is Intent.CANCEL and not self._has_open_yes(meant, member)):
+            desk = self._opt_out(member, meant)
+        elif intent in _ANSWERS:
+            desk = self._answer(member, meant, _ANSWERS[intent])
+        else:
+            desk = self._ask_a_person(meant, intent)
+        outbox.put(self._connection, self._told)
+        replies.understood(
+            self._connection,
+            received.reply_id,
+            intent=intent.value,
+            appeal_id=meant[0].appeal_id if len(meant) == 1 else None,
+            desk=desk,
+        )
+        return intent
+
+    # --- which appeal -------------------------------------------------------------------------------------------
+
+    def _meant(self, prefix: str | None) -> list[Candidate]:
+        """The appeal that the reply means; several when it cannot be told, none when there is none."""
+        received = self._received
+        if received.appeal_id is not None:
+            return [_candidate(appeals.appeal(self._connection, received.appeal_id))]
+        if received.slot:
+            return [_candidate(row) for row in appeals.by_slot(self._connection, received.slot)[:1]]
+        if received.member_id is None:
+            return []
+        asked = [
+            _candidate(row)
+            for row in appeals.appeals(self._connection)
+            if row.status in appeals.OPEN and self._was_asked(row.appeal_id, received.member_id)
+        ]
+        asked.reverse()  # the letters A, B ... follow the order of launch
+        if prefix is not None and ord(prefix) - ord("A") < len(asked):
+            return [asked[ord(prefix) - ord("A")]]
+        return asked
+
+    def _was_asked(self, appeal_id: str, member: int) -> bool:
+        shard = shard_of(member, self._shards)
+        return ledger.asked_in_wave(self._connection, appeal_id, shard, member) is not None
+
+    # --- what follows -------------------------------------------------------------------------------------------
+
+    def _answer(self, member: int, meant: Sequence[Candidate], answer: Answer) -> str | None:
+        if len(meant) != 1:
+            self._acknowledge(wording.Kind.UNCLEAR, meant)
+            return "which-appeal" if meant else "no-appeal"
+        appeal = meant[0]
+        replies.put_answer(
+            self._connection,
+            appeal_id=appeal.appeal_id,
+            member_id=member,
+            answer=answer,
+            channel=self._received.channel,
+            answered_at=self._now,
+            reply_id=self._received.reply_id,
+        )
+        self._tell_answer(member, appeal, answer)
+        if answer is Answer.YES:
+            self._acknowledge(wording.Kind.ACK_YES if appeal.open else wording.Kind.CLOSED, meant)
+        else:
+            self._acknowledge(wording.Kind.ACK_NO, meant)
+        return None
+
+    def _tell_answer(self, member: int, appeal: Candidate, answer: Answer) -> None:
+        answered = MemberAnswered(
+            appeal_id=appeal.appeal_id,
+            member_id=member,
+            answer=answer,
+            channel=self._received.channel,
+            reply_id=self._received.reply_id,
+            told_closed=not appeal.open,
+        )
+        told = self._post(answered, "answered")
+        self._told.append(also_to_responses(answered, told))
+
+    def _opt_out(self, member: int, meant: Sequence[Candidate]) -> None:
+        """Final and at once, of every purpose; a yes that was open is taken back with it."""
+        said = opt_outs.opt_out(self._connection, member, at=self._now, source=self._received.channel)
+        self._told += [self._addressed(message, f"opted-out/{n}") for n, message in enumerate(said)]
+        for appeal in meant:
+            if self._has_open_yes([appeal], member):
+                self._answer_withdrawn(member, appeal)
+        self._acknowledge(wording.Kind.ACK_OPT_OUT, meant)
+
+    def _answer_withdrawn(self, member: int, appeal: Candidate) -> None:
+        replies.put_answer(
+            self._connection,
+            appeal_id=appeal.appeal_id,
+            member_id=member,
+            answer=Answer.WITHDRAWN,
+            channel=self._received.channel,
+            answered_at=self._now,
+            reply_id=self._received.reply_id,
+        )
+        self._tell_answer(member, appeal, Answer.WITHDRAWN)
+
+    def _from_nobody_known(self, intent: Intent, address: str) -> str:
+        """An unknown or shared number: a person looks at it, but its opt-out holds at once, for the number."""
+        if intent is Intent.OPT_OUT and address:
+            said = opt_outs.opt_out_address(
+                self._connection, self._received.channel, address, at=self._now, source=self._received.channel
+            )
+            self._told += [self._addressed(message, f"opted-out/{n}") for n, message in enumerate(said)]
+            self._acknowledge(wording.Kind.ACK_OPT_OUT, [])
+        else:
+            self._acknowledge(wording.Kind.UNCLEAR, [])
+        return "unknown-number" if not addresses.owners(self._connection, self._received.channel, address) else "shared-number"
+
+    def _ask_a_person(self, meant: Sequence[Candidate], intent: Intent) -> str | None:
+        if intent is Intent.EMPTY:
+            return None
+        self._acknowledge(wording.Kind.UNCLEAR, meant)
+        return intent.value
+
+    def _has_open_yes(self, meant: Sequence[Candidate], member: int) -> bool:
+        return any(
+            row is not None and row.answer == Answer.YES
+            for row in (replies.answer(self._connection, appeal.appeal_id, member) for appeal in meant)
+        )
+
+    # --- acknowledgement ----------------------------------------------------------------------------------------
+
+    def _acknowledge(self, kind: wording.Kind, meant: Sequence[Candidate]) -> None:
+        """Every message is answered at once by the channel it came by; who called has been answered by the seat."""
+        if self._received.channel not in {Channel.SMS, Channel.EMAIL}:
+            return
+        appeal = meant[0] if len(meant) == 1 else None
+        custom = appeal.spec.texts.acknowledgement if appeal and kind is wording.Kind.ACK_YES else {}
+        texts = {language: custom.get(language) or wording.render(kind, language) for language in Language}
+        self._post(
+            AnswerReply(
+                given_by="replies",
+                reply_id=self._received.reply_id,
+                appeal_id=appeal.appeal_id if appeal else None,
+                draft=Draft(
+                    kind=MessageKind.ACKNOWLEDGEMENT,
+                    channel=self._received.channel,
+                    texts=texts,
+                    slot=appeal.slot if appeal else self._received.slot or 0,
+                    not_after=self._now + _ACK_STAYS,
+                ),
+            ),
+            "ack",
+        )
+
+    def _post(self, message: Message, name: str) -> Outgoing:
+        told = self._addressed(message, name)
+        self._told.append(told)
+        return told
+
+    def _addressed(self, message: Message, name: str) -> Outgoing:
+        return post(message, event_id=f"{self._received.reply_id}/{name}", source=SOURCE, time=self._now)
+
+
+_SEAT = {Answer.YES: Intent.YES, Answer.NO: Intent.NO, Answer.WITHDRAWN: Intent.CANCEL}
+_ANSWERS = {Intent.YES: Answer.YES, Intent.NO: Answer.NO, Intent.CANCEL: Answer.WITHDRAWN}
+
+
+def _candidate(row: object) -> Candidate:
+    return Candidate(
+        appeal_id=row.appeal_id,  # type: ignore[attr-defined]
+        slot=row.slot,  # type: ignore[attr-defined]
+        open=row.status in appeals.OPEN,  # type: ignore[attr-defined]
+        spec=AppealSpec.model_validate_json(row.spec),  # type: ignore[attr-defined]
+    )

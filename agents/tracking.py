@@ -1,0 +1,116 @@
+"""The tracking agent: facts become the counts and the lines that the live board shows."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from sqlalchemy import Connection
+
+from agents.patience import patient
+from registry import board, outbox
+from registry.database import Database
+from schemas import appeals as say
+from schemas.dispatch import DeliveryReported
+from schemas.reader import Message
+from schemas.words import Answer
+from streams.inbox import Delivery
+
+_TALLY = ("sent", "refused", "uncertain", "withdrawn", "opted_out", "messages")
+Counts = dict[str, int]
+
+
+class Track:
+    """Each event counts once per appeal, however often it is delivered."""
+
+    def __init__(self, database: Database, *, reader: str) -> None:
+        self._database = database
+        self._reader = reader
+
+    @patient
+    async def __call__(self, delivery: Delivery) -> None:
+        if isinstance(delivery.message, _FOLLOWED):
+            await self._database.write(partial(self._apply, delivery=delivery))
+
+    def _apply(self, connection: Connection, *, delivery: Delivery) -> None:
+        message, at = delivery.message, delivery.envelope.time
+        if not outbox.first_time(connection, self._reader, delivery.envelope.id):
+            return
+        appeal_id: str = message.appeal_id  # type: ignore[union-attr]
+        counts: Counts = dict(board.counts(connection, appeal_id))  # type: ignore[arg-type]
+        _add(counts, _changes(message))
+        board.put_counts(connection, appeal_id, counts, at)
+        for what, details in _lines(message):
+            board.happened(connection, appeal_id, at, what, details)
+
+
+def _add(counts: Counts, changes: Mapping[str, int]) -> None:
+    for name, change in changes.items():
+        counts[name] = counts.get(name, 0) + change
+
+
+def _changes(message: Message) -> Counts:
+    """What this event adds to the counts of its appeal."""
+    match message:
+        case say.WaveOpened():
+            wave = f"wave{message.wave}"
+            return {
+                "waves": 1,
+                "matched": message.matched,
+                "invited": message.invited,
+                f"{wave}_members": message.members,
+                f"{wave}_matched": message.matched,
+                f"{wave}_invited": message.invited,
+            }
+        case say.BatchSent():
+            total = {name: sum(getattr(item, name) for item in message.batches) for name in _TALLY}
+            return total | {f"wave{message.wave}_{name}": number for name, number in total.items()}
+        case say.MemberAnswered():
+            return {f"replies_{message.answer.value}": 1, f"replies_by_{message.channel.value}": 1}
+        case say.MemberScreened():
+            return {"screened": 1, "screened_match" if message.matched else "screened_no_match": 1}
+        case say.AppealFilled() | say.AppealStopped() | say.AppealExpired():
+            return {"unreleased": message.unreleased, "stood_down": len(message.stood_down)}
+        case say.MemberStoodDown():
+            return {"stood_down": 1}
+        case DeliveryReported():
+            return {
+                name: sum(getattr(item, name) for item in message.batches) for name in ("delivered", "failed", "settled")
+            }
+        case _:
+            return {}
+
+
+def _lines(message: Message) -> list[tuple[str, dict[str, object]]]:
+    """What the board tells of it, if anything: ids and numbers only."""
+    match message:
+        case say.AppealLaunched():
+            return [("launched", {"need": message.need})]
+        case say.WaveOpened():
+            return [("wave", {"wave": message.wave, "matched": message.matched, "invited": message.invited})]
+        case say.MemberAnswered():
+            said = {Answer.YES: "yes", Answer.NO: "no", Answer.WITHDRAWN: "withdrawn"}[message.answer]
+            return [(said, {"member": message.member_id, "channel": message.channel.value})]
+        case say.MemberScreened():
+            return [("confirmed" if message.matched else "no-match", {"member": message.member_id})]
+        case say.AppealFilled() | say.AppealExpired() | say.AppealStopped():
+            details = {"confirmed": message.confirmed, "unreleased": message.unreleased}
+            return [(type(message).__name__.removeprefix("Appeal").lower(), details)]
+        case say.AppealPaused() | say.AppealResumed():
+            return [(type(message).__name__.removeprefix("Appeal").lower(), {"by": message.by})]
+        case _:
+            return []
+
+
+_FOLLOWED = (
+    say.AppealLaunched,
+    say.WaveOpened,
+    say.BatchSent,
+    say.MemberAnswered,
+    say.MemberScreened,
+    say.AppealPaused,
+    say.AppealResumed,
+    say.AppealFilled,
+    say.AppealStopped,
+    say.AppealExpired,
+    say.MemberStoodDown,
+    DeliveryReported,
+)

@@ -1,0 +1,1 @@
+"""The commands, one file per group of them.  Each is a thin shell over a door."""

@@ -1,0 +1,148 @@
+"""`muster appeal`: preview, launch, watch, pause, stop."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from agents import doors
+from muster import board
+from muster.commands.requests import AsJSON, read_spec
+from muster.doorstep import BAD_INPUT, OUT, Door, fail, open_door, tell
+from muster.preview import preview
+from muster.wiring import pace
+from registry import appeals
+
+app = typer.Typer(no_args_is_help=True, help="Preview, launch, watch, pause and stop appeals.")
+AppealID = Annotated[str, typer.Argument(metavar="APPEAL_ID")]
+
+
+@app.command("preview")
+def show_preview(
+    spec: Annotated[Path, typer.Argument(help="The appeal spec, a YAML file.")], as_json: AsJSON = False
+) -> None:
+    """Who would be asked and who not, before anybody is."""
+    content = read_spec(spec)
+    with open_door() as door:
+        facts = preview(door.database, content, door.settings, door.now())
+        if as_json:
+            tell(facts.as_json(), "", as_json=True)
+        else:
+            OUT.print(facts.as_table())
+
+
+@app.command("launch")
+def launch(
+    request_id: str,
+    drill: Annotated[bool, typer.Option("--drill", help="A rehearsal: only made-up numbers are texted.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Start asking for a verified request; prints the appeal id."""
+    with open_door() as door:
+        appeal_id = door.new_id("a")
+        with door.database.transaction() as connection:
+            doors.launch_appeal(
+                connection,
+                request_id,
+                appeal_id=appeal_id,
+                pace=pace(door.settings),
+                by=door.staff,
+                drill=drill,
+                now=door.now(),
+            )
+        door.pass_on()
+        words = f"Launched as [bold]{appeal_id}[/].  Watch it: muster appeal status {appeal_id} --watch"
+        tell({"appeal_id": appeal_id}, words, as_json=as_json)
+
+
+@app.command("pause")
+def pause(appeal_id: AppealID, as_json: AsJSON = False) -> None:
+    """Hold back what is not sent yet; `resume` goes on."""
+    with open_door() as door:
+        with door.database.transaction() as connection:
+            event_id = door.new_id("order")
+            doors.pause_appeal(connection, appeal_id, by=door.staff, event_id=event_id, now=door.now())
+        _told(door, appeal_id, "pausing", as_json=as_json)
+
+
+@app.command("resume")
+def resume(appeal_id: AppealID, as_json: AsJSON = False) -> None:
+    """Go on with a paused appeal."""
+    with open_door() as door:
+        with door.database.transaction() as connection:
+            event_id = door.new_id("order")
+            doors.resume_appeal(connection, appeal_id, by=door.staff, event_id=event_id, now=door.now())
+        _told(door, appeal_id, "resuming", as_json=as_json)
+
+
+@app.command("stop")
+def stop(
+    appeal_id: AppealID,
+    reason: Annotated[str, typer.Option(help="Why; kept with the appeal.")] = "",
+    as_json: AsJSON = False,
+) -> None:
+    """End an appeal: what is unsent is withdrawn at once, and everybody who said yes is thanked and stood down."""
+    with open_door() as door:
+        with door.database.transaction() as connection:
+            event_id = door.new_id("order")
+            doors.stop_appeal(connection, appeal_id, by=door.staff, reason=reason, event_id=event_id, now=door.now())
+        _told(door, appeal_id, "stopping", as_json=as_json)
+
+
+def _told(door: Door, appeal_id: str, what: str, *, as_json: bool) -> None:
+    door.pass_on()
+    tell({"appeal_id": appeal_id, "ordered": what}, f"Appeal {appeal_id}: {what}.", as_json=as_json)
+
+
+@app.command("status")
+def status(
+    appeal_id: AppealID,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and show every step live; Ctrl-C leaves.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Where an appeal stands, from matched members to confirmed donors."""
+    if watch and as_json:
+        fail(BAD_INPUT, "--watch: shows a live board and cannot be combined with --json; leave one of them out")
+    with open_door() as door:
+        if watch:
+            board.watch(door.database, appeal_id, door.now, OUT)
+            return
+        with door.database.snapshot() as connection:
+            view = board.read(connection, appeal_id, door.now())
+        if as_json:
+            tell(view.as_json(), "", as_json=True)
+        else:
+            OUT.print(board.draw(view))
+
+
+@app.command("list")
+def list_appeals(as_json: AsJSON = False) -> None:
+    """All appeals, the newest first."""
+    with open_door() as door:
+        with door.database.snapshot() as connection:
+            rows = appeals.appeals(connection)
+        if as_json:
+            facts = [
+                {
+                    "appeal_id": row.appeal_id,
+                    "request_id": row.request_id,
+                    "status": row.status,
+                    "launched_at": row.launched_at,
+                    "deadline": row.deadline,
+                    "drill": row.drill,
+                }
+                for row in rows
+            ]
+            tell({"appeals": facts}, "", as_json=True)
+            return
+        table = Table("appeal", "status", "launched", "deadline", "by")
+        for row in rows:
+            table.add_row(
+                row.appeal_id,
+                row.status + (" (drill)" if row.drill else ""),
+                f"{row.launched_at:%Y-%m-%d %H:%M}",
+                f"{row.deadline:%Y-%m-%d %H:%M}",
+                row.launched_by,
+            )
+        OUT.print(table if rows else "No appeal has been launched yet: muster appeal launch REQUEST_ID")

@@ -1,0 +1,91 @@
+"""`muster request`: a call for help comes in and is checked by a person."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from pydantic import ValidationError
+from rich.table import Table
+
+from agents import doors
+from muster.doorstep import BAD_INPUT, OUT, fail, open_door, problems_of, tell
+from registry import appeals
+from schemas.spec import AppealSpec
+
+app = typer.Typer(no_args_is_help=True, help="File a help request, verify it, list what came in.")
+AsJSON = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+
+
+def read_spec(path: Path) -> AppealSpec:
+    """The spec in this YAML file; leaves with exit code 2 and names the field when it cannot be read."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        fail(BAD_INPUT, f"{path}: {exc.strerror}: give the path of a YAML file")
+    except UnicodeDecodeError:
+        fail(BAD_INPUT, f"{path}: is not UTF-8: save it as UTF-8")
+    except yaml.YAMLError as exc:
+        fail(BAD_INPUT, f"{path}: is not YAML: {str(exc).splitlines()[-1].strip()}")
+    if not isinstance(content, dict):
+        fail(BAD_INPUT, f"{path}: write `field: value` lines; docs/cli.md has an example")
+    try:
+        return AppealSpec.model_validate(content)
+    except ValidationError as exc:
+        fail(BAD_INPUT, problems_of(exc))
+
+
+@app.command("file")
+def file(spec: Annotated[Path, typer.Argument(help="The appeal spec, a YAML file.")], as_json: AsJSON = False) -> None:
+    """File a help request from a spec; prints its request id."""
+    content = read_spec(spec)
+    with open_door() as door:
+        request_id = door.new_id("r")
+        with door.database.transaction() as connection:
+            doors.file_request(connection, content, request_id=request_id, by=door.staff, now=door.now())
+        door.pass_on()
+        tell(
+            {"request_id": request_id},
+            f"Filed as [bold]{request_id}[/].  A person verifies it next: muster request verify {request_id}",
+            as_json=as_json,
+        )
+
+
+@app.command("verify")
+def verify(
+    request_id: str,
+    reject: Annotated[str, typer.Option(help="Reject it instead, for this reason.")] = "",
+    as_json: AsJSON = False,
+) -> None:
+    """Say that a call for help is real (or --reject it)."""
+    with open_door() as door:
+        with door.database.transaction() as connection:
+            if reject:
+                doors.reject_request(connection, request_id, by=door.staff, reason=reject, now=door.now())
+            else:
+                doors.verify_request(connection, request_id, by=door.staff, now=door.now())
+        door.pass_on()
+        status = "rejected" if reject else "verified"
+        words = f"Request {request_id} is {status}." + (
+            "" if reject else f"  Launch it with: muster appeal launch {request_id}"
+        )
+        tell({"request_id": request_id, "status": status}, words, as_json=as_json)
+
+
+@app.command("list")
+def list_requests(as_json: AsJSON = False) -> None:
+    """All help requests, the newest first."""
+    with open_door() as door:
+        with door.database.snapshot() as connection:
+            rows = appeals.requests(connection)
+        if as_json:
+            facts = [
+                {"request_id": row.request_id, "kind": row.kind, "status": row.status, "filed_at": row.filed_at}
+                for row in rows
+            ]
+            tell({"requests": facts}, "", as_json=True)
+            return
+        table = Table("request", "kind", "status", "filed", "by")
+        for row in rows:
+            table.add_row(row.request_id, row.kind, row.status, f"{row.filed_at:%Y-%m-%d %H:%M}", row.filed_by)
+        OUT.print(table if rows else "No help request has been filed yet: muster request file SPEC")

@@ -1,0 +1,105 @@
+"""What every command does at the door: settings, the database, ids and times, exit codes, JSON or words."""
+
+import json
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from agents.doors import BadSpec
+from agents.relay import relay_once
+from muster.clock import AppealClock
+from muster.settings import BadSettings, Settings, read_settings
+from registry.database import Database
+from registry.errors import DatabaseUnreachable, NotFound, Refused, WrongVersion
+from registry.locks import one_at_a_time
+from registry.migrate import create_or_check
+from streams.errors import LogUnreachable, StreamsError
+from streams.publisher import open_publisher
+
+DONE, BAD_INPUT, REFUSED, UNREACHABLE = 0, 2, 3, 4
+OUT = Console()
+ERR = Console(stderr=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """An open door: everything a command needs."""
+
+    settings: Settings
+    database: Database
+    now: Callable[[], datetime]
+
+    def new_id(self, prefix: str) -> str:
+        return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+    @property
+    def staff(self) -> str:
+        return self.settings.staff
+
+    def pass_on(self) -> None:
+        """Hand the outbox to the log now if no worker does; what cannot be handed over yet stays safe in it."""
+        try:
+            with one_at_a_time(self.database, "relay") as mine:
+                if mine:
+                    publisher = open_publisher(self.settings.log)
+                    try:
+                        while relay_once(self.database, publisher):
+                            pass
+                    finally:
+                        publisher.close()
+        except (LogUnreachable, StreamsError) as exc:
+            ERR.print(f"[yellow]Saved, but the log cannot be reached yet ({exc}); the worker will pass it on.[/]")
+
+
+@contextmanager
+def open_door(*, create: bool = True) -> Iterator[Door]:
+    """The door of this process.  Turns what can go wrong into one clear line and the exit code that says which kind."""
+    try:
+        settings = read_settings()
+        clock = AppealClock(settings.clock.start, settings.clock.speed)
+        if create:
+            settings.home.mkdir(parents=True, exist_ok=True)
+        create_or_check(settings.database, migrate=False)
+        with Database(settings.database) as database:
+            yield Door(settings, database, clock.now)
+    except BadSettings as exc:
+        fail(BAD_INPUT, str(exc))
+    except BadSpec as exc:
+        fail(BAD_INPUT, str(exc))
+    except (Refused, NotFound, WrongVersion) as exc:
+        fail(REFUSED, str(exc))
+    except DatabaseUnreachable as exc:
+        fail(UNREACHABLE, f"the database cannot be reached ({exc}): check MUSTER_DATABASE, or `muster doctor`")
+    except LogUnreachable as exc:
+        fail(UNREACHABLE, f"the log cannot be reached ({exc}): check MUSTER_LOG, or `muster doctor`")
+
+
+def fail(code: int, reason: str) -> NoReturn:
+    """Say why, and leave with this code."""
+    for line in reason.splitlines():
+        ERR.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def tell(facts: dict[str, object], words: str, *, as_json: bool) -> None:
+    """Facts as JSON for programs, or as words for people."""
+    if as_json:
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")
+    else:
+        OUT.print(words, highlight=False)
+
+
+def problems_of(error: ValidationError) -> str:
+    """One line per wrong field: its name, what is wrong, never a value."""
+    return "\n".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'spec'}: {item['msg']}"
+        for item in error.errors(include_input=False, include_url=False)
+    )
