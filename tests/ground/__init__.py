@@ -1,0 +1,1 @@
+"""The ground that everything stands on: layers, lock files, scripts, the compose file, the test servers."""

@@ -1,0 +1,202 @@
+"""Apache Kafka from its jars: one KRaft node on 127.0.0.1, its data in a temporary folder."""
+
+import fcntl
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import Self
+from uuid import uuid4
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from tests.servers.process import ServerFailed, ServerMissing, ServerProcess, free_port
+
+_POM = Path(__file__).with_name("kafka-pom.xml")
+_HOME = Path(__file__).parents[2] / ".cache" / "kafka"
+_START_SECONDS = 60
+_GROUP_SECONDS = 60
+_REMEDY = "run scripts/setup tests (Debian: apt-get install maven default-jre-headless)"
+
+# Short waits where a cluster would be patient: a group forms at once, a deleted topic is gone within a second, and a
+# killed broker may come back after 3 s (it has to wait until its former self is given up).
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+num.network.threads=2
+num.io.threads=4
+num.partitions=1
+auto.create.topics.enable=false
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=2
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+file.delete.delay.ms=1000
+log.cleaner.dedupe.buffer.size=16777216
+log.index.size.max.bytes=1048576
+"""
+
+
+def kafka_jars() -> Path:
+    """The folder with Kafka's jars, fetched once through Maven.  Raises `ServerMissing`."""
+    if shutil.which("java") is None:
+        raise ServerMissing(f"there is no java: {_REMEDY}")
+    _HOME.mkdir(parents=True, exist_ok=True)
+    with (_HOME / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = _HOME / "pom.fetched"
+        if not (stamp.exists() and stamp.read_bytes() == _POM.read_bytes()):
+            _fetch_jars()
+            stamp.write_bytes(_POM.read_bytes())
+    return _HOME / "libs"
+
+
+def _fetch_jars() -> None:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ServerMissing(f"there is no mvn to fetch Kafka with: {_REMEDY}")
+    shutil.rmtree(_HOME / "libs", ignore_errors=True)
+    fetched = subprocess.run(
+        [
+            *(maven, "-q", "-B", "-ntp", "-Dstyle.color=never", "-f", str(_POM), "dependency:copy-dependencies"),
+            *("-DincludeScope=runtime", f"-DoutputDirectory={_HOME / 'libs'}"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if fetched.returncode:
+        raise ServerMissing(f"Maven could not fetch Kafka: {fetched.stdout[-800:]}")
+
+
+class KafkaBroker:
+    """One broker that keeps its port and its data over `stop`, `kill` and `start`."""
+
+    def __init__(self, *, heap_mb: int = 512) -> None:
+        self._jars = kafka_jars()
+        self._home = Path(tempfile.mkdtemp(prefix="muster-kafka-"))
+        self._heap_mb = heap_mb
+        self._process: ServerProcess | None = None
+        self.port = free_port()
+        settings = _PROPERTIES.format(port=self.port, controller=free_port(), data=self._home / "data")
+        (self._home / "server.properties").write_text(settings)
+        self._format()
+
+    @property
+    def url(self) -> str:
+        return f"kafka://127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def start(self) -> Self:
+        """Start it, with the data that it left, and return once it answers.  Raises `ServerFailed`."""
+        if self._process is None:
+            heap = (f"-Xms{self._heap_mb // 2}m", f"-Xmx{self._heap_mb}m")
+            command = self._java(*heap, main="kafka.Kafka", arguments=(str(self._home / "server.properties"),))
+            process = ServerProcess(command, log=self._home / "kafka.log", crash=signal.SIGKILL)
+            process.wait_until(self._answers, seconds=_START_SECONDS)
+            self._process = process
+        return self
+
+    def stop(self) -> None:
+        """Shut it down in order."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def kill(self) -> None:
+        """End it as a power cut would, apart from what the kernel still writes."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def remove(self) -> None:
+        """End it and throw its data away."""
+        self.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def forget_everything(self) -> None:
+        """Delete every topic and every group, so that the next test finds a new log."""
+        admin = KafkaAdminClient(bootstrap_servers=self.address)
+        try:
+            topics = [name for name in admin.list_topics() if not name.startswith("__")]
+            if topics:
+                admin.delete_topics(topics)
+            self._delete_groups(admin)
+        finally:
+            admin.close()
+
+    @staticmethod
+    def _delete_groups(admin: KafkaAdminClient) -> None:
+        # The members of a group that were killed are in it until their session ends, and keep it from being deleted.
+        deadline = time.monotonic() + _GROUP_SECONDS
+        while groups := [group["group_id"] for group in admin.list_groups()]:
+            admin.delete_groups(groups)
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"groups still have members: {', '.join(groups)}")
+            time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def _format(self) -> None:
+        # Kafka's own spelling of an id; the first letter is ours, for one that begins with "-" would be an option.
+        identity = "m" + urlsafe_b64encode(uuid4().bytes).decode()[1:22]
+        properties = str(self._home / "server.properties")
+        command = self._java(
+            "-XX:TieredStopAtLevel=1",
+            main="kafka.tools.StorageTool",
+            arguments=("format", "-t", identity, "-c", properties),
+        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise ServerFailed(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
+
+    def _java(self, *options: str, main: str, arguments: tuple[str, ...]) -> list[str]:
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
+        return ["java", "-XX:+UseSerialGC", "-Xshare:auto", quiet, *options, "-cp", f"{self._jars}/*", main, *arguments]
+
+    def _answers(self) -> bool:
+        # kafka-python leaves a socket open for each refused connection, so it is asked only once somebody listens.
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            admin = KafkaAdminClient(bootstrap_servers=self.address)
+        except (KafkaError, OSError):
+            return False
+        try:
+            return bool(admin.describe_cluster()["brokers"])
+        except (KafkaError, OSError):
+            return False
+        finally:
+            admin.close()

@@ -1,0 +1,133 @@
+"""One server process: in a group of its own, ended by its id, and never left behind when we are killed."""
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# The guard waits for the end of its standard input, which comes when we are gone, however we went.
+_GUARD = 'read -r _; kill -s "$1" -- "-$0" 2>/dev/null'
+
+
+class ServerMissing(Exception):
+    """What a server needs is not installed here; the text says how to install it."""
+
+
+class ServerFailed(Exception):
+    """A server ended, or did not answer in time; the text quotes the end of its log."""
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens just now, and that the kernel gives to nobody by itself."""
+    # A server that a test takes away must find its port free when it comes back.  A port from the kernel's own range
+    # may by then be some client's; a client that tries it again and again may even get connected to itself.
+    for port in random.SystemRandom().sample(range(15_000, 32_000), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServerFailed("no free port found in 200 tries")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An unprivileged user and group that a server runs as; None stands for whoever we are."""
+
+    user: int | None = None
+    group: int | None = None
+
+
+class ServerProcess:
+    """A running child and its guard.  `stop` asks and then insists; `kill` does not ask."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        account: Account = Account(),
+        crash: signal.Signals = signal.SIGKILL,
+        polite: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self._log, self._crash, self._polite = log, crash, polite
+        with log.open("ab") as output:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=log.parent,
+                start_new_session=True,
+                user=account.user,
+                group=account.group,
+                extra_groups=None if account.user is None else [],
+            )
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, str(self._child.pid), crash.name.removeprefix("SIG")],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def wait_until(self, answers: Callable[[], bool], *, seconds: float) -> None:
+        """Return once `answers()` is true.  Raises `ServerFailed` if the process ends or the time is up."""
+        deadline = time.monotonic() + seconds
+        while not answers():
+            if self._child.poll() is not None:
+                code = self._child.returncode
+                self._dismiss_guard()
+                raise ServerFailed(f"{self._name} ended with {code}:\n{self._last_words()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServerFailed(f"{self._name} did not answer within {seconds:.0f} s:\n{self._last_words()}")
+            time.sleep(0.05)
+
+    def stop(self, *, seconds: float = 30) -> None:
+        """End it in order; insist when the time is up."""
+        self._signal(self._polite)
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._child.wait(seconds)
+        self._dismiss_guard()
+
+    def kill(self, *, seconds: float = 30) -> None:
+        """End it as a crash would."""
+        self._signal(self._crash)
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._child.wait(seconds)
+        self._dismiss_guard()
+
+    def freeze(self) -> None:
+        """Hold it still as a long pause would; `thaw` lets it go on."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._child.pid, number)
+
+    def _dismiss_guard(self) -> None:
+        self._guard.kill()
+        self._guard.communicate()
+
+    @property
+    def _name(self) -> str:
+        return self._log.stem
+
+    def _last_words(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
