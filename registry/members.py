@@ -51,3 +51,5 @@ MEMBERS = Table(
 Index("uq_members_card_number", MEMBERS.c.card_number, unique=True)
 Index("ix_members_mobile", MEMBERS.c.mobile)
 Index("ix_members_revision", MEMBERS.c.revision)
+_HAS_EMAIL = MEMBERS.c.email.is_not(None)
+Index("ix_members_email", MEMBERS.c.email, sqlite_where=_HAS_EMAIL, postgresql_where=_HAS_EMAIL)
