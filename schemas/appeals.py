@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import AppealId, Command, Contract, Count, Event, MemberId, RequestId, Shard, WaveNumber
 from schemas.durations import Duration
@@ -14,7 +14,7 @@ from schemas.words import Answer, Channel
 
 
 class LaunchAppeal(Command):
-    """Start asking.  All that the decider will ever need is in here, the final texts too, so that a replay needs no settings."""
+    """Start asking.  All that the decider will ever need is in here, the texts too: a replay needs no settings."""
 
     type: Literal["muster.launch-appeal"] = "muster.launch-appeal"
     appeal_id: AppealId
@@ -26,8 +26,16 @@ class LaunchAppeal(Command):
     batch_size: int = Field(default=256, ge=1, le=256)
     release_ahead: int = Field(default=60_000, ge=1, description="Members released but not yet sent, at most")
     ask_again_after: Duration = Field(
-        default=timedelta(seconds=5), description="Appeal time after which a silent shard is asked again"
+        default=timedelta(seconds=5),
+        gt=timedelta(),
+        description="Appeal time after which a silent shard is asked again",
     )
+
+    @model_validator(mode="after")
+    def _room_for_a_batch(self) -> "LaunchAppeal":
+        if self.release_ahead < self.batch_size:
+            raise ValueError("release_ahead must hold at least one batch, or none would ever leave")
+        return self
 
 
 class PauseAppeal(Command):
@@ -46,11 +54,11 @@ class StopAppeal(Command):
     reason: str = ""
 
 
-# --- what others report to the decider ---------------------------------------------------------------------------------
+# --- what others report to the decider ------------------------------------------------------------------------------
 
 
 class ShardCounted(Event):
-    """Answer to `ScanShard`: members per score bin (best first) and per first reason of exclusion; sums to `members`."""
+    """Answer to `ScanShard`: members per score bin (best first) and per first reason of exclusion, all of them once."""
 
     type: Literal["muster.shard-counted"] = "muster.shard-counted"
     appeal_id: AppealId

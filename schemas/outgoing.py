@@ -21,6 +21,6 @@ class Outgoing:
 def outgoing(
     topic: str, key: str, message: Message, *, event_id: str, source: str, time: datetime, partition: int | None = None
 ) -> Outgoing:
-    """This message for that topic, its envelope's type and subject filled in from the message and the key."""
+    """The message for that topic, its envelope's type and subject filled in from the message and the key."""
     envelope = Envelope(id=event_id, source=source, type=message.type, time=time, subject=key)
     return Outgoing(topic, key, envelope, write(message), partition)

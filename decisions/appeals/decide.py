@@ -11,6 +11,7 @@ from itertools import islice
 from decisions.appeals.cutoff import limits
 from decisions.appeals.evolve import evolve
 from decisions.appeals.state import AppealState, Status, WaveState, next_wave_at
+from decisions.calendar import day_in_beijing
 from decisions.matching import criteria_for
 from decisions.programmes import PROGRAMMES
 from schemas import appeals as say
@@ -66,12 +67,13 @@ def _decide(state: AppealState, message: Message) -> list[Message]:
                     drill=launch.drill,
                 )
             ]
-        case say.PauseAppeal() if state.status is Status.OPEN:
+        # Whoever must close does so first: a resume would otherwise let messages go between itself and the stop.
+        case say.PauseAppeal() if state.status is Status.OPEN and _ending(state) is None:
             return [
                 SendingPaused(appeal_id=launch.appeal_id),
                 say.AppealPaused(appeal_id=launch.appeal_id, by=message.given_by),
             ]
-        case say.ResumeAppeal() if state.status is Status.PAUSED:
+        case say.ResumeAppeal() if state.status is Status.PAUSED and _ending(state) is None:
             return [
                 SendingResumed(appeal_id=launch.appeal_id),
                 say.AppealResumed(appeal_id=launch.appeal_id, by=message.given_by),
@@ -88,13 +90,18 @@ def _follow_up(state: AppealState) -> list[Message]:
     """What the state itself asks for, whatever message led to it: closing, the next wave, more batches."""
     if state.status.closed:
         return []
-    if len(state.confirmed()) >= state.launch.spec.need:
-        return _close(state, Status.FILLED)
-    if state.moment >= state.launch.deadline:
-        return _close(state, Status.EXPIRED)
+    if (ending := _ending(state)) is not None:
+        return _close(state, ending)
     if state.status is Status.PAUSED:
         return []
     return [*_open_wave(state), *_invite(state), *_ask_again(state), *_release(state)]
+
+
+def _ending(state: AppealState) -> Status | None:
+    """How an open appeal must end at this moment, if it must."""
+    if len(state.confirmed()) >= state.launch.spec.need:
+        return Status.FILLED
+    return Status.EXPIRED if state.moment >= state.launch.deadline else None
 
 
 # --- waves ----------------------------------------------------------------------------------------------------------
@@ -109,7 +116,7 @@ def _open_wave(state: AppealState) -> list[Message]:
 
 def _scans(state: AppealState, wave: int, shards: Sequence[int]) -> Iterator[ScanShard]:
     spec = state.launch.spec
-    criteria = criteria_for(spec, spec.waves[wave - 1], state.launched_at.date())
+    criteria = criteria_for(spec, spec.waves[wave - 1], day_in_beijing(state.launched_at))
     for shard in shards:
         yield ScanShard(
             given_by=DECIDER,
@@ -151,7 +158,7 @@ def _invitation(state: AppealState, wave: int, shard: int, limit: int) -> Invite
         wave=wave,
         shard=shard,
         shards=state.launch.shards,
-        criteria=criteria_for(spec, spec.waves[wave - 1], state.launched_at.date()),
+        criteria=criteria_for(spec, spec.waves[wave - 1], day_in_beijing(state.launched_at)),
         limit=limit,
     )
 
@@ -192,11 +199,13 @@ def _release(state: AppealState) -> list[Message]:
 
 def _unreleased(wave: WaveState, size: int) -> Iterator[tuple[int, int]]:
     """(shard, batch) of one wave in the order of release: the shards in turn, so that the best of each go first."""
-    ends = [-(-(shard.selected or 0) // size) for shard in wave.shards]
-    for batch in range(min((shard.released for shard in wave.shards), default=0), max(ends, default=0)):
-        for number, shard in enumerate(wave.shards):
-            if shard.released <= batch < ends[number]:
-                yield number, batch
+    left = [
+        (number, shard.released, end)
+        for number, shard in enumerate(wave.shards)
+        if shard.released < (end := shard.batches(size))
+    ]
+    for batch in range(min((start for _, start, _ in left), default=0), max((end for *_, end in left), default=0)):
+        yield from ((number, batch) for number, start, end in left if start <= batch < end)
 
 
 def _batch(state: AppealState, wave: int, shard: int, batch: int) -> SendBatch:
@@ -250,6 +259,14 @@ def _stand_down_late(state: AppealState, member: int) -> list[Message]:
 
 
 def _stand_down(state: AppealState, members: Sequence[int]) -> Iterator[TellMembers]:
+    """Everybody hears of it the way they said yes: by e-mail, or else by SMS."""
+    by_email = [member for member in members if state.answered_by.get(member) is Channel.EMAIL]
+    by_sms = [member for member in members if state.answered_by.get(member) is not Channel.EMAIL]
+    yield from _tell(state, by_sms, Channel.SMS)
+    yield from _tell(state, by_email, Channel.EMAIL)
+
+
+def _tell(state: AppealState, members: Sequence[int], channel: Channel) -> Iterator[TellMembers]:
     launch = state.launch
     for first in range(0, len(members), _TOLD_AT_ONCE):
         chunk = tuple(members[first : first + _TOLD_AT_ONCE])
@@ -262,7 +279,7 @@ def _stand_down(state: AppealState, members: Sequence[int]) -> Iterator[TellMemb
             purpose=PROGRAMMES[launch.spec.programme].purpose,
             draft=Draft(
                 kind=MessageKind.STAND_DOWN,
-                channel=Channel.SMS,
+                channel=channel,
                 texts=launch.spec.texts.stand_down,
                 slot=launch.slot,
                 not_after=max(launch.deadline, state.moment) + STAND_DOWN_STAYS,

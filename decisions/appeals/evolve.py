@@ -1,15 +1,18 @@
 """How the decider learns: the state after a message, whether it came in or was decided."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import TypeVar
 
 from decisions.appeals.state import AppealState, ShardState, Status, Tally, WaveState
 from schemas import appeals as say
 from schemas.audience import InviteShard, ScanShard
+from schemas.base import Contract
 from schemas.dispatch import SendBatch
 from schemas.reader import Message
 
-S = TypeVar("S", bound=say.Contract)
+S = TypeVar("S", bound=Contract)
 
 
 def evolve(state: AppealState | None, message: Message, at: datetime) -> AppealState | None:
@@ -21,30 +24,29 @@ def evolve(state: AppealState | None, message: Message, at: datetime) -> AppealS
     state = _with(state, moment=max(at, state.moment))
     match message:
         case ScanShard() | InviteShard() | say.ShardCounted() | say.ShardSelected() | say.WaveOpened():
-            return _learn_selection(state, message)
+            state = _learn_selection(state, message)
         case SendBatch() | say.BatchSent():
-            return _learn_dispatch(state, message)
-        case say.MemberAnswered():
-            return _with(state, answers={**state.answers, message.member_id: message.answer})
-        case say.MemberScreened():
-            return _learn_screening(state, message)
-        case say.MemberStoodDown():
-            return _with(state, stood_down=state.stood_down | {message.member_id})
-        case say.AppealPaused():
-            return _with(state, status=Status.PAUSED)
-        case say.AppealResumed():
-            return _with(state, status=Status.OPEN)
+            state = _learn_dispatch(state, message)
+        case say.MemberAnswered() | say.MemberScreened() | say.MemberStoodDown():
+            state = _learn_member(state, message)
+        case say.AppealPaused() | say.AppealResumed():
+            state = _with(state, status=_STATUS[type(message)])
         case say.AppealFilled() | say.AppealStopped() | say.AppealExpired():
-            return _with(state, status=_CLOSED[type(message)], stood_down=state.stood_down | {*message.stood_down})
+            state = _with(state, status=_STATUS[type(message)], stood_down=state.stood_down | {*message.stood_down})
         case _:
-            return state
+            pass
+    return state
 
 
-_CLOSED = {
-    say.AppealFilled: Status.FILLED,
-    say.AppealStopped: Status.STOPPED,
-    say.AppealExpired: Status.EXPIRED,
-}
+_STATUS: Mapping[type[Message], Status] = MappingProxyType(
+    {
+        say.AppealPaused: Status.PAUSED,
+        say.AppealResumed: Status.OPEN,
+        say.AppealFilled: Status.FILLED,
+        say.AppealStopped: Status.STOPPED,
+        say.AppealExpired: Status.EXPIRED,
+    }
+)
 
 
 def _learn_selection(
@@ -54,9 +56,10 @@ def _learn_selection(
     if isinstance(message, ScanShard) and message.wave == len(state.waves) + 1:
         shards = tuple(ShardState() for _ in range(message.shards))
         return _with(state, waves=(*state.waves, WaveState(asked_at=state.moment, shards=shards)))
-    if not 1 <= message.wave <= len(state.waves):
+    wave = _wave(state, message.wave)
+    # A wave or a shard that this appeal does not have: nothing that could be learnt from it is about us.
+    if wave is None or (not isinstance(message, say.WaveOpened) and message.shard >= len(wave.shards)):
         return state
-    wave = state.waves[message.wave - 1]
     match message:
         case ScanShard():
             wave = _with(wave, asked_at=state.moment)
@@ -77,24 +80,45 @@ def _learn_selection(
 
 
 def _learn_dispatch(state: AppealState, message: SendBatch | say.BatchSent) -> AppealState:
-    wave = state.waves[message.wave - 1]
+    wave = _wave(state, message.wave)
+    if wave is None:
+        return state
     if isinstance(message, SendBatch):
         released = max(wave.shards[message.shard].released, message.batch + 1)
         return _in_wave(state, message.wave, _in_shard(wave, message.shard, released=released))
     for outcome in message.batches:
-        shard = wave.shards[outcome.shard]
-        if outcome.batch in shard.done:
-            continue
-        wave = _in_shard(wave, outcome.shard, done=shard.done.add(outcome.batch))
-        wave = _with(
-            wave,
-            tally=Tally(**{name: getattr(wave.tally, name) + getattr(outcome, name) for name in Tally.model_fields}),
-        )
+        wave = _learn_outcome(wave, outcome)
     return _in_wave(state, message.wave, wave)
 
 
-def _learn_screening(state: AppealState, message: say.MemberScreened) -> AppealState:
-    return _with(state, screened={**state.screened, message.member_id: message.matched})
+def _learn_outcome(wave: WaveState, outcome: say.BatchOutcome) -> WaveState:
+    """Each batch that was released counts once; a batch that never was must not make room for others."""
+    shard = wave.shards[outcome.shard] if outcome.shard < len(wave.shards) else None
+    if shard is None or outcome.batch >= shard.released or outcome.batch in shard.done:
+        return wave
+    tally = Tally(**{name: getattr(wave.tally, name) + getattr(outcome, name) for name in Tally.model_fields})
+    return _with(_in_shard(wave, outcome.shard, done=shard.done.add(outcome.batch)), tally=tally)
+
+
+def _learn_member(
+    state: AppealState, message: say.MemberAnswered | say.MemberScreened | say.MemberStoodDown
+) -> AppealState:
+    member = message.member_id
+    match message:
+        case say.MemberAnswered():
+            return _with(
+                state,
+                answers={**state.answers, member: message.answer},
+                answered_by={**state.answered_by, member: message.channel},
+            )
+        case say.MemberScreened():
+            return _with(state, screened={**state.screened, member: message.matched})
+        case say.MemberStoodDown():
+            return _with(state, stood_down=state.stood_down | {member})
+
+
+def _wave(state: AppealState, number: int) -> WaveState | None:
+    return state.waves[number - 1] if 1 <= number <= len(state.waves) else None
 
 
 def _in_wave(state: AppealState, number: int, wave: WaveState) -> AppealState:

@@ -2,12 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field, PlainSerializer
 
 from schemas.appeals import LaunchAppeal
 from schemas.base import Contract, Count, MemberId
-from schemas.words import Answer
+from schemas.words import Answer, Channel
+
+# A set has no order of its own: sorted, the same state is always the same bytes.
+Members = Annotated[frozenset[MemberId], PlainSerializer(sorted, return_type=list[int])]
 
 
 class Status(StrEnum):
@@ -55,6 +59,15 @@ class ShardState(Contract):
     released: int = 0  # batches given to dispatch
     done: Done = Done()
 
+    @property
+    def invited(self) -> int:
+        """The selection; until it is fixed, what the shard was told to select."""
+        return (self.limit or 0) if self.selected is None else self.selected
+
+    def batches(self, size: int) -> int:
+        """Into how many batches of this size the selection falls."""
+        return -(-(self.selected or 0) // size)
+
 
 class Tally(Contract):
     """What became of the members of a wave, as dispatch reported it."""
@@ -72,7 +85,7 @@ class WaveState(Contract):
 
     asked_at: AwareDatetime  # when the shards were last asked something that some have not answered
     members: Count = 0
-    excluded: dict[str, Count] = {}
+    excluded: dict[str, Count] = Field(default_factory=dict)
     opened: bool = False
     shards: tuple[ShardState, ...]
     tally: Tally = Tally()
@@ -87,7 +100,7 @@ class WaveState(Contract):
 
     @property
     def invited(self) -> int:
-        return sum(shard.selected or 0 for shard in self.shards)
+        return sum(shard.invited for shard in self.shards)
 
 
 class AppealState(Contract):
@@ -98,9 +111,10 @@ class AppealState(Contract):
     moment: AwareDatetime
     status: Status = Status.OPEN
     waves: tuple[WaveState, ...] = ()
-    answers: dict[MemberId, Answer] = {}
-    screened: dict[MemberId, bool] = {}
-    stood_down: frozenset[MemberId] = frozenset()
+    answers: dict[MemberId, Answer] = Field(default_factory=dict)
+    answered_by: dict[MemberId, Channel] = Field(default_factory=dict)
+    screened: dict[MemberId, bool] = Field(default_factory=dict)
+    stood_down: Members = frozenset()
 
     def latest_yes(self) -> set[int]:
         return {member for member, answer in self.answers.items() if answer is Answer.YES}
@@ -119,11 +133,9 @@ class AppealState(Contract):
         return batches * self.launch.batch_size
 
     def unreleased(self) -> int:
-        """Members who were selected and never given to dispatch."""
+        """Members who were invited and never given to dispatch."""
         size = self.launch.batch_size
-        return sum(
-            max(0, (shard.selected or 0) - shard.released * size) for wave in self.waves for shard in wave.shards
-        )
+        return sum(max(0, shard.invited - shard.released * size) for wave in self.waves for shard in wave.shards)
 
 
 def next_due(state: AppealState) -> datetime | None:
