@@ -1,10 +1,10 @@
 """The CloudEvents 1.0 envelope, carried in headers (Kafka binary mode) on both logs."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import AwareDatetime, Field, ValidationError, field_validator
 
 from schemas.base import Contract
 
@@ -12,6 +12,9 @@ Headers = tuple[tuple[str, bytes], ...]
 CONTENT_TYPE = "application/json"
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ATTRIBUTES = ("specversion", "id", "source", "type", "time", "subject")
+_NAME = re.compile(r"[a-z0-9]+")
+# Pydantic alone would also take seconds since 1970 and a space for the T, which are no CloudEvents timestamps.
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Envelope(Contract):
@@ -42,10 +45,32 @@ class Envelope(Contract):
         return tuple(pairs)
 
     @classmethod
-    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> "Envelope":
-        """The envelope in these headers.  Raises `ValueError` naming the attribute that is missing or wrong."""
-        attributes = {}
-        for name, value in headers:
-            if name.startswith("ce_") and name[3:] in _ATTRIBUTES:
-                attributes[name[3:]] = value.decode("utf-8")
-        return cls.model_validate_strings(attributes)
+    def from_headers(cls, headers: Iterable[tuple[str, bytes | None]]) -> "Envelope":
+        """The envelope in these headers; attributes that we do not use are left out.
+
+        Raises `ValueError` that names the attribute that is missing or wrong and never quotes its value.
+        """
+        attributes = dict(_attributes(headers))
+        if "specversion" not in attributes:
+            raise ValueError("ce_specversion: missing")
+        if not _RFC_3339.fullmatch(attributes.get("time", "")):
+            raise ValueError("ce_time: missing, or no moment with a zone as RFC 3339 writes it")
+        try:
+            return cls.model_validate_strings(attributes)
+        except ValidationError as exc:
+            wrong = exc.errors(include_input=False, include_url=False, include_context=False)
+            raise ValueError("; ".join(f"ce_{error['loc'][0]}: {error['type']}" for error in wrong)) from None
+
+
+def _attributes(headers: Iterable[tuple[str, bytes | None]]) -> Iterator[tuple[str, str]]:
+    for header, value in headers:
+        if not header.startswith("ce_"):
+            continue
+        name = header.removeprefix("ce_")
+        if not _NAME.fullmatch(name):
+            raise ValueError("an attribute's name consists of lower-case letters and digits")
+        if name in _ATTRIBUTES:
+            try:
+                yield name, (value or b"").decode()
+            except UnicodeDecodeError:
+                raise ValueError(f"{header}: not UTF-8") from None

@@ -1,6 +1,8 @@
 """The one reader: bytes become contracts here and nowhere else."""
 
 import json
+import re
+from functools import cache
 from typing import Annotated, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -51,6 +53,7 @@ Message = Annotated[
 ]
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)
 CLASSES: dict[str, type[Message]] = {cls.model_fields["type"].default: cls for cls in get_args(get_args(Message)[0])}
+_OURS = re.compile(r"muster(\.[a-z][a-z0-9-]{0,60}){1,3}")
 
 
 class Unreadable(ValueError):
@@ -75,7 +78,7 @@ def read(value: bytes | None) -> Message:
         _raise_if_newer(value)
         raise Unreadable(
             [
-                f"{'.'.join(str(part) for part in error['loc'])}: {error['type']}"
+                f"{_place(error['loc'])}: {error['type']}"
                 for error in exc.errors(include_input=False, include_url=False, include_context=False)
             ]
         ) from None
@@ -86,11 +89,24 @@ def write(message: Message) -> bytes:
     return message.model_dump_json(exclude_none=True).encode()
 
 
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Where in the message something is wrong, in our words alone: a key of a mapping comes from the input."""
+    known = _names()
+    return ".".join(str(part) if isinstance(part, int) or part in known else "*" for part in loc) or "message"
+
+
+@cache
+def _names() -> frozenset[str]:
+    """All types and all fields that our messages have."""
+    found = MESSAGES.json_schema()["$defs"].values()
+    return frozenset(CLASSES) | {name for schema in found for name in schema.get("properties", ())}
+
+
 def _raise_if_newer(value: bytes) -> None:
     try:
         body = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested so deep that nobody of ours wrote it
         return
     kind = body.get("type") if isinstance(body, dict) else None
-    if isinstance(kind, str) and kind.startswith("muster.") and kind not in CLASSES:
+    if isinstance(kind, str) and _OURS.fullmatch(kind) and kind not in CLASSES:
         raise UnknownType(kind) from None
