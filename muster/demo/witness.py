@@ -16,26 +16,26 @@ class Witness:
     """The simulator's own record of every message that it accepted."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
-        self._url = url
+        self.url = url
         self._session = session
 
     async def healthy(self) -> bool:
         try:
-            async with self._session.get(f"{self._url}/health") as response:
+            async with self._session.get(f"{self.url}/health") as response:
                 return response.status == 200  # noqa: PLR2004
         except aiohttp.ClientError:
             return False
 
     async def counts(self) -> dict[str, dict[str, float]]:
         """Per reference `kind/appeal/wave`: messages, segments, doubled, first and last (epoch seconds, real time)."""
-        async with self._session.get(f"{self._url}/counts") as response:
+        async with self._session.get(f"{self.url}/counts") as response:
             response.raise_for_status()
             body = await response.json()
         return dict(body["references"])
 
     async def numbers(self, reference: str) -> set[str]:
         """The numbers that this message reached, as the gateway wrote them."""
-        async with self._session.get(f"{self._url}/numbers", params={"reference": reference}) as response:
+        async with self._session.get(f"{self.url}/numbers", params={"reference": reference}) as response:
             response.raise_for_status()
             return set((await response.text()).split())
 
@@ -69,9 +69,14 @@ class Verdict:
         return max(0.0, self.last - self.first)
 
 
-async def judge(witness: Witness, connection: Connection, appeal_id: str, batch_size: int) -> Verdict:
+def judge(
+    connection: Connection,
+    appeal_id: str,
+    counts: dict[str, dict[str, float]],
+    seen: dict[str, set[str]],
+    size: int,
+) -> Verdict:
     """Lost: recorded as sent and never seen, or selected and neither seen, withdrawn, refused nor uncertain."""
-    counts = await witness.counts()
     waves = connection.execute(
         select(SELECTIONS.c.wave).where(SELECTIONS.c.appeal_id == appeal_id).distinct()
     ).scalars().all()
@@ -79,15 +84,14 @@ async def judge(witness: Witness, connection: Connection, appeal_id: str, batch_
     invited = lost = withdrawn = 0
     fates: dict[Fate, int] = {}
     for wave in sorted(waves):
-        seen = await witness.numbers(f"mass/{appeal_id}/{wave}")
-        wave_fates = _fates_by_member(connection, appeal_id, wave, batch_size)
+        wave_fates = _fates_by_member(connection, appeal_id, wave, size)
         invited += len(wave_fates)
         for fate in wave_fates.values():
             if fate is None:
                 withdrawn += 1
             else:
                 fates[fate] = fates.get(fate, 0) + 1
-        lost += _lost(connection, wave_fates, seen)
+        lost += _lost(connection, wave_fates, seen.get(f"mass/{appeal_id}/{wave}", set()))
     return Verdict(
         invited=invited,
         seen=int(sum(entry.get("messages", 0) for entry in found)),

@@ -1,0 +1,91 @@
+"""The audience agent: each shard of the members, held in columns, counts and selects when the decider asks."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from prometheus_client import Gauge, Histogram
+from sqlalchemy import Connection
+
+from agents.patience import patient
+from agents.routes import post
+from registry import ledger, outbox
+from registry.audience.index import AudienceIndex
+from registry.database import Database
+from schemas.appeals import ShardCounted, ShardSelected
+from schemas.audience import InviteShard, ScanShard
+from streams.inbox import Delivery
+
+SOURCE = "/muster/audience"
+SCAN_SECONDS = Histogram(
+    "muster_audience_scan_seconds", "Time to filter and count one shard", buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1)
+)
+MEMBERS = Gauge("muster_audience_members", "Members that this worker holds in columns")
+
+
+class Audience:
+    """The shards that this worker has been asked about; each is loaded once and catches up before every answer."""
+
+    def __init__(self, database: Database, shards: int) -> None:
+        self._database = database
+        self._shards = shards
+        self._indexes: dict[int, AudienceIndex] = {}
+        self._locks = [asyncio.Lock() for _ in range(shards)]
+
+    async def load_all(self) -> None:
+        """Load every shard now, so that the first appeal need not wait."""
+        for shard in range(self._shards):
+            await self.caught_up(shard)
+
+    async def caught_up(self, shard: int) -> AudienceIndex:
+        """The index of a shard with every change that was committed before this call."""
+        async with self._locks[shard]:
+            index = self._indexes.get(shard)
+            if index is None:
+                load = partial(AudienceIndex.load, shard=shard, shards=self._shards)
+                index = self._indexes[shard] = await self._database.read(load)
+            else:
+                await self._database.read(index.catch_up)
+            MEMBERS.set(sum(len(known) for known in self._indexes.values()))
+            return index
+
+
+class AnswerScans:
+    """The reaction to `audience-scans`."""
+
+    def __init__(self, database: Database, audience: Audience, *, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._audience = audience
+        self._now = now
+
+    @patient
+    async def __call__(self, delivery: Delivery) -> None:
+        command = delivery.message
+        if isinstance(command, ScanShard | InviteShard):
+            index = await self._audience.caught_up(command.shard)
+            answer = self._count if isinstance(command, ScanShard) else self._select
+            await self._database.write(partial(answer, command=command, index=index, event_id=delivery.envelope.id))
+
+    def _count(self, connection: Connection, *, command: ScanShard, index: AudienceIndex, event_id: str) -> None:
+        asked = ledger.asked_before(connection, command.appeal_id, command.shard, command.wave)
+        with SCAN_SECONDS.time():
+            found = index.scan(command.criteria, asked)
+        counted = ShardCounted(
+            appeal_id=command.appeal_id,
+            wave=command.wave,
+            shard=command.shard,
+            members=found.members,
+            bins=tuple(found.bins),
+            excluded={reason.value: count for reason, count in found.excluded.items() if count},
+        )
+        outbox.put(connection, [post(counted, event_id=f"{event_id}/counted", source=SOURCE, time=self._now())])
+
+    def _select(self, connection: Connection, *, command: InviteShard, index: AudienceIndex, event_id: str) -> None:
+        asked = ledger.asked_before(connection, command.appeal_id, command.shard, command.wave)
+        members = index.select(command.criteria, asked, limit=command.limit, salt=command.appeal_id)
+        size = ledger.fix_selection(connection, command.appeal_id, command.wave, command.shard, members)
+        selected = ShardSelected(
+            appeal_id=command.appeal_id, wave=command.wave, shard=command.shard, members=size
+        )
+        outbox.put(connection, [post(selected, event_id=f"{event_id}/selected", source=SOURCE, time=self._now())])

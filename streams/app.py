@@ -1,0 +1,40 @@
+"""A Faust app on either log, with the settings that were found by trying (docs/architecture.md)."""
+
+from pathlib import Path
+
+import faust
+from faust.transport.drivers import TRANSPORTS
+
+from streams.url import EmbeddedLog, parse
+
+_SESSION_SECONDS = 6.0
+
+
+def create_app(app_id: str, log_url: str, *, datadir: Path, partitions: int = 8) -> faust.App:
+    """An app that serves no web, writes no tables to disk but its own and leaves logging alone.  Opens nothing yet."""
+    log = parse(log_url)
+    if isinstance(log, EmbeddedLog):
+        TRANSPORTS.aliases["sqlite"] = "streams.embedded.transport:Transport"
+        broker = f"sqlite://{log.path}"
+    else:
+        broker = ";".join(f"kafka://{server}" for server in log.servers)
+    return faust.App(
+        app_id,
+        broker=broker,
+        datadir=datadir,
+        value_serializer="raw",
+        key_serializer="raw",
+        topic_partitions=partitions,
+        topic_allow_declare=True,
+        web_enabled=False,
+        broker_session_timeout=_SESSION_SECONDS,
+        broker_heartbeat_interval=1.0,
+        broker_rebalance_timeout=_SESSION_SECONDS,
+        broker_commit_interval=0.5,
+        broker_max_poll_records=500,
+        stream_recovery_delay=0.0,
+        stream_wait_empty=False,
+        producer_acks=-1,
+        consumer_auto_offset_reset="earliest",
+        store="memory://",
+    )

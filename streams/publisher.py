@@ -1,0 +1,22 @@
+"""The one writer: whoever has something to say to the log says it here, on either log."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from schemas.outgoing import Outgoing
+from streams.embedded.publisher import EmbeddedPublisher
+from streams.kafka.publisher import KafkaPublisher
+from streams.url import EmbeddedLog, parse
+
+
+class Publisher(Protocol):
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Return once all are durable, in this order per key.  Raises `LogUnreachable`; then some may have been written."""
+
+    def close(self) -> None: ...
+
+
+def open_publisher(log_url: str) -> Publisher:
+    """The publisher for this log.  Raises `BadLogURL`, `LogUnreachable` or `WrongVersion`."""
+    log = parse(log_url)
+    return EmbeddedPublisher(log.path) if isinstance(log, EmbeddedLog) else KafkaPublisher(log.servers)

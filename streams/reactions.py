@@ -1,0 +1,145 @@
+"""How a reaction is fed: in order or side by side, tried again while it is busy, acknowledged in offset order.
+
+Bad, busy and broken are three things.  A bad event goes to the dead letters; a busy reaction gets the same event again
+after a pause; anything else is a bug and ends the worker with nothing of it acknowledged.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+import structlog
+from prometheus_client import Counter
+
+from streams.acks import InOrder
+from streams.errors import Busy, Unprocessable
+from streams.inbox import DeadLetters, Delivery, Raw, open_letter, raw_of
+
+LOG = structlog.get_logger("muster.streams")
+DONE = Counter("muster_streams_events_total", "Events that a reaction is done with", ["reaction", "outcome"])
+RETRIED = Counter("muster_streams_retries_total", "Times that a busy reaction was tried again", ["reaction"])
+
+Reaction = Callable[[Delivery], Awaitable[None]]
+_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)
+_IN_A_ROW = 20
+_OF_LAST = 200
+_SHARE = 0.25
+
+
+class TooManyDeadLetters(Exception):
+    """So many events in a row can only be our own mistake: stop loudly."""
+
+
+class Feeder:
+    """Feeds one reaction from one stream."""
+
+    def __init__(
+        self,
+        name: str,
+        reaction: Reaction,
+        dead_letters: DeadLetters,
+        *,
+        concurrency: int,
+        broken: Callable[[BaseException], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._name = name
+        self._reaction = reaction
+        self._dead_letters = dead_letters
+        self._places = asyncio.Semaphore(concurrency)
+        self._one_by_one = concurrency == 1
+        self._broken = broken
+        self._sleep = sleep
+        self._orders: defaultdict[tuple[str, int], InOrder] = defaultdict(InOrder)
+        self._running: set[asyncio.Task[None]] = set()
+        self._lately: deque[bool] = deque(maxlen=_OF_LAST)
+
+    async def run(self, stream: Any) -> None:  # noqa: ANN401 - a Faust stream
+        """Take events until the stream ends; what is under way is finished or cancelled with it."""
+        try:
+            async for event in stream.noack().events():
+                raw = raw_of(event)
+                done = self._orders[raw.topic, raw.partition].began(raw.offset, event.ack)
+                if self._one_by_one:
+                    await self._handle(raw, done)
+                else:
+                    await self._places.acquire()
+                    task = asyncio.create_task(self._handle_and_release(raw, done))
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
+        finally:
+            self._orders.clear()
+            for task in tuple(self._running):
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _handle_and_release(self, raw: Raw, done: Callable[[], None]) -> None:
+        try:
+            await self._handle(raw, done)
+        finally:
+            self._places.release()
+
+    async def _handle(self, raw: Raw, done: Callable[[], None]) -> None:
+        try:
+            outcome = await self._react(raw)
+            self._judge(bad=outcome == "dead-letter")
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a bug ends the worker, whatever it is
+            LOG.exception("a reaction failed", reaction=self._name, topic=raw.topic, offset=raw.offset)
+            DONE.labels(reaction=self._name, outcome="failed").inc()
+            await self._broken(exc)
+            await asyncio.Event().wait()  # the worker is ending: nothing more is taken, nothing acknowledged
+        DONE.labels(reaction=self._name, outcome=outcome).inc()
+        done()
+
+    async def _react(self, raw: Raw) -> str:
+        attempt = 0
+        while True:
+            try:
+                delivery = await open_letter(raw, self._dead_letters)
+                if delivery is None:
+                    return "dead-letter" if raw.value is not None else "passed-over"
+                await self._reaction(delivery)
+            except Unprocessable as exc:
+                await self._dead_letters.keep(raw, str(exc))
+                return "dead-letter"
+            except Busy as exc:
+                if attempt % 20 == 0:
+                    LOG.warning("a reaction waits", reaction=self._name, topic=raw.topic, reason=str(exc))
+                RETRIED.labels(reaction=self._name).inc()
+                await self._sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+                attempt += 1
+            else:
+                return "done"
+
+    def _judge(self, *, bad: bool) -> None:
+        self._lately.append(bad)
+        row = list(self._lately)[-_IN_A_ROW:]
+        all_bad = len(row) == _IN_A_ROW and all(row)
+        if all_bad or (len(self._lately) == _OF_LAST and sum(self._lately) > _SHARE * _OF_LAST):
+            raise TooManyDeadLetters(f"{sum(self._lately)} of the last {len(self._lately)} events could not be used")
+
+
+def attach(
+    app: faust.App,
+    topic: str,
+    *,
+    name: str,
+    reaction: Reaction,
+    dead_letters: DeadLetters,
+    concurrency: int = 1,
+) -> None:
+    """Let this reaction follow that topic in this app.  Events of a partition begin in order; more than one at a time
+    with `concurrency`, and are acknowledged in order all the same.
+    """
+
+    async def follow(stream: Any) -> None:  # noqa: ANN401 - a Faust stream
+        feeder = Feeder(name, reaction, dead_letters, concurrency=concurrency, broken=app.crash)
+        await feeder.run(stream)
+
+    app.agent(app.topic(topic, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw"), name=name)(
+        follow
+    )

@@ -1,0 +1,41 @@
+"""The topics, as one table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import MappingProxyType
+
+FOREVER = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`key` says what the key is; `retention` none = kept for ever; a compacted topic keeps the latest of each key."""
+
+    name: str
+    key: str
+    partitions: int = 8
+    retention: timedelta | None = timedelta(days=30)
+    compacted: bool = False
+
+
+_ALL = (
+    Topic("help-requests", "request id", retention=FOREVER),
+    Topic("appeals", "appeal id", retention=FOREVER),
+    Topic("audience-scans", "shard, by explicit partition"),
+    Topic("dispatch-bulk", "batch id"),
+    Topic("dispatch-urgent", "message id"),
+    Topic("deliveries", "appeal id"),
+    Topic("inbound", "member id, or the reply's id when its sender is unknown"),
+    Topic("responses", "appeal id", retention=FOREVER),
+    Topic("controls", "appeal or member id", partitions=1, retention=FOREVER, compacted=True),
+    Topic("member-changes", "member id", retention=FOREVER, compacted=True),
+    Topic("dead-letters", "source topic", partitions=1, retention=timedelta(days=180)),
+)
+TOPICS: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in _ALL})
+_PER_SHARD = ("audience-scans", "member-changes")
+
+
+def topics(shards: int) -> tuple[Topic, ...]:
+    """The table for a registry of so many shards: one partition per shard where a shard is a partition."""
+    return tuple(replace(topic, partitions=shards) if topic.name in _PER_SHARD else topic for topic in _ALL)

@@ -1,0 +1,63 @@
+"""Running Faust apps and plain services together in one process and one event loop, until told to stop or broken."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+
+import faust
+import structlog
+
+LOG = structlog.get_logger("muster.worker")
+Service = Callable[[], Awaitable[None]]
+
+
+class WorkerBroken(Exception):
+    """A reaction or a service had a bug: the worker has stopped with nothing of it acknowledged."""
+
+
+async def run(apps: Sequence[faust.App], services: Sequence[Service], *, ready: Callable[[], None]) -> None:
+    """Start the services, then the apps; stop in reverse order on SIGTERM or SIGINT.  Raises `WorkerBroken`."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running = [asyncio.create_task(_named(service)) for service in services]
+    started: list[faust.App] = []
+    try:
+        for app in apps:
+            app.finalize()
+            started.append(app)
+            await app.start()
+        ready()
+        await _until_over(stop, running, apps)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        for app in reversed(started):
+            await app.stop()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _named(service: Service) -> None:
+    await service()
+
+
+async def _until_over(stop: asyncio.Event, running: Sequence[asyncio.Task[None]], apps: Sequence[faust.App]) -> None:
+    waits = [asyncio.create_task(stop.wait()), *(asyncio.create_task(_crashed(app)) for app in apps)]
+    try:
+        done, _ = await asyncio.wait([*waits, *running], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
+    for task in done:
+        if task is not waits[0]:
+            reason = task.exception() if not task.cancelled() else None
+            raise WorkerBroken(f"a part of the worker ended: {reason!r}") from reason
+    LOG.info("the worker stops in good order")
+
+
+async def _crashed(app: faust.App) -> None:
+    await app._crashed.wait()  # noqa: SLF001 - Faust has no other way to say so
+    raise WorkerBroken(repr(app.crash_reason)) from app.crash_reason
