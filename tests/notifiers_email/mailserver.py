@@ -99,7 +99,7 @@ class Scripted:
 
 
 def authenticator(server, session, envelope, mechanism, data):
-    return AuthResult(success=(data.login, data.password) == (b"muster", b"open sesame"))
+    return AuthResult(success=(data.login, data.password) == (b"muster", b"open sesame"), handled=False)
 
 
 async def serve(options):
