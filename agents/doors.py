@@ -14,6 +14,7 @@ from decisions import wording
 from decisions.matching import check_spec
 from decisions.problems import Problem
 from decisions.shards import shard_of
+from decisions.text_rules import check_mass_text
 from registry import appeals, ledger, opt_outs, outbox, replies
 from registry.errors import NotFound, Refused
 from schemas.appeals import LaunchAppeal, MemberScreened, PauseAppeal, ResumeAppeal, StopAppeal
@@ -135,7 +136,7 @@ def _text_problems(spec: AppealSpec) -> list[Problem]:
     return [
         Problem(f"texts.mass.{language.value}", problem.reason, problem.remedy)
         for language, text in spec.texts.mass.items()
-        for problem in wording.check_mass_text(text)
+        for problem in check_mass_text(text)
     ]
 
 
@@ -235,7 +236,8 @@ def confirm(  # noqa: PLR0913 - what a coordinator found
         raise NotFound(f"member {member_id} has no open yes to appeal {appeal_id}: record the answer first")
     if answer.matched is not None:
         raise Refused(f"member {member_id} was already screened by {answer.screened_by}")
-    replies.screen(connection, appeal_id=appeal_id, member_id=member_id, matched=matched, by=by, at=now)
+    if not replies.screen(connection, appeal_id=appeal_id, member_id=member_id, matched=matched, by=by, at=now):
+        raise Refused(f"member {member_id} has just been screened by somebody else")
     screened = MemberScreened(appeal_id=appeal_id, member_id=member_id, matched=matched, screened_by=by)
     told = post(screened, event_id=event_id, source=SOURCE, time=now)
     outbox.put(connection, [told, also_to_responses(screened, told)])

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from agents.patience import patient
 from agents.routes import also_to_responses, post
 from decisions import wording
-from decisions.replies import Intent, understand
+from decisions.replies import answer_of, resolved, understand
+from decisions.reply_words import Intent
 from decisions.shards import shard_of
 from registry import addresses, appeals, ledger, opt_outs, outbox, replies
 from registry.database import Database
@@ -78,22 +79,23 @@ class Reading:
         stored = replies.reply(self._connection, received.reply_id)
         words = stored.words if stored is not None else ""
         reading = understand(words)
-        intent = _SEAT[received.answer] if received.answer is not None else reading.intent
-        member = received.member_id
         meant = self._meant(reading.prefix)
-        if member is None:
+        open_yes = received.member_id is not None and self._has_open_yes(meant, received.member_id)
+        intent = resolved(reading, open_yes=open_yes).intent
+        answer = received.answer or answer_of(reading, open_yes=open_yes)
+        if received.member_id is None:
             desk = self._from_nobody_known(intent, stored.address if stored is not None else "")
-        elif intent is Intent.OPT_OUT or (intent is Intent.CANCEL and not self._has_open_yes(meant, member)):
-            desk = self._opt_out(member, meant)
-        elif intent in _ANSWERS:
-            desk = self._answer(member, meant, _ANSWERS[intent])
+        elif received.answer is None and intent is Intent.OPT_OUT:
+            desk = self._opt_out(received.member_id, meant)
+        elif answer is not None:
+            desk = self._answer(received.member_id, meant, answer)
         else:
             desk = self._ask_a_person(meant, intent)
         outbox.put(self._connection, self._told)
         replies.understood(
             self._connection,
             received.reply_id,
-            intent=intent.value,
+            intent=received.answer.value if received.answer is not None else intent.value,
             appeal_id=meant[0].appeal_id if len(meant) == 1 else None,
             desk=desk,
         )
@@ -211,8 +213,9 @@ class Reading:
         if self._received.channel not in {Channel.SMS, Channel.EMAIL}:
             return
         appeal = meant[0] if len(meant) == 1 else None
+        programme = appeal.spec.programme if appeal else None
         custom = appeal.spec.texts.acknowledgement if appeal and kind is wording.Kind.ACK_YES else {}
-        texts = {language: custom.get(language) or wording.render(kind, language) for language in Language}
+        texts = {language: custom.get(language) or wording.render(kind, language, programme) for language in Language}
         self._post(
             AnswerReply(
                 given_by="replies",
@@ -236,10 +239,6 @@ class Reading:
 
     def _addressed(self, message: Message, name: str) -> Outgoing:
         return post(message, event_id=f"{self._received.reply_id}/{name}", source=SOURCE, time=self._now)
-
-
-_SEAT = {Answer.YES: Intent.YES, Answer.NO: Intent.NO, Answer.WITHDRAWN: Intent.CANCEL}
-_ANSWERS = {Intent.YES: Answer.YES, Intent.NO: Answer.NO, Intent.CANCEL: Answer.WITHDRAWN}
 
 
 def _candidate(row: object) -> Candidate:

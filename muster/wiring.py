@@ -3,9 +3,12 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from prometheus_client import Gauge
 
 from agents.appeals import DecideAppeal
@@ -22,13 +25,23 @@ from agents.ticker import Ticker
 from agents.tracking import Track
 from muster.clock import AppealClock
 from muster.settings import Settings
+from notifiers.ports import Notifier
 from notifiers.sms import SMSNotifier
 from registry.database import Database
 from registry.locks import one_at_a_time
 from schemas.reader import Message
 from schemas.words import Channel
+from streams.app import create_app
+from streams.dead_letters import Keep
+from streams.publisher import Publisher, open_publisher
+from streams.reactions import attach
+from streams.setup import create_topics
+from streams.tail import Tail
+from streams.worker import run
 
-READY = Gauge("muster_worker_ready", "1 once the worker has read the controls and taken up its work")
+LOG = structlog.get_logger("muster.worker")
+READY = Gauge("muster_worker_ready", "1 once the worker has taken up its work")
+_URGENT_AT_ONCE = 64
 
 
 def pace(settings: Settings) -> Pace:
@@ -39,3 +52,116 @@ def pace(settings: Settings) -> Pace:
         release_ahead=settings.dispatch.release_ahead,
         ask_again_after=timedelta(seconds=5 * settings.clock.speed),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the worker is made of."""
+
+    settings: Settings
+    clock: AppealClock
+    database: Database
+    publisher: Publisher
+    owner: str
+
+
+async def work(settings: Settings) -> None:
+    """Run a worker until it is told to stop.  Raises `WorkerBroken` when it has a bug, `WorkerRunning` when it may not."""
+    async with AsyncExitStack() as stack:
+        database = stack.enter_context(Database(settings.database))
+        create_topics(settings.log, settings.shards)
+        publisher = open_publisher(settings.log)
+        stack.callback(publisher.close)
+        clock = AppealClock(settings.clock.start, settings.clock.speed)
+        parts = Parts(settings, clock, database, publisher, f"worker-{uuid.uuid4().hex[:12]}")
+        gate = Gate()
+        audience = Audience(database, settings.shards)
+        notifiers = await _open_channels(parts, stack)
+        leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
+        shared = Dispatch(database, notifiers, gate, leases, clock.now, lambda: uuid.uuid4().hex)
+        apps = _attach(parts, shared, audience)
+        relay = Relay(database, publisher, partial(one_at_a_time, database, "relay"))
+        database.after_commit = relay.nudge
+        services = (
+            relay.run,
+            Ticker(database, clock.now).run,
+            JoinReceipts(database, partial(one_at_a_time, database, "receipts"), now=clock.now).run,
+            leases.run,
+            partial(_listen, settings.log, gate),
+        )
+        await audience.load_all()
+        await run(apps, services, ready=lambda: READY.set(1))
+
+
+def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
+    """The reactions, each on its topic.  Bulk dispatch has an app of its own: a long backlog holds nobody else up."""
+    settings, database, now = parts.settings, parts.database, parts.clock.now
+    folder = settings.home / "faust" / parts.owner
+    main = create_app("muster", settings.log, datadir=folder / "main", partitions=settings.shards)
+    bulk = create_app("muster-bulk", settings.log, datadir=folder / "bulk", partitions=settings.shards)
+    letters = Keep(parts.publisher, now)
+    attach(main, "appeals", name="decide-appeals", reaction=DecideAppeal(database), dead_letters=letters)
+    attach(
+        main,
+        "audience-scans",
+        name="answer-scans",
+        reaction=AnswerScans(database, audience, now=now),
+        dead_letters=letters,
+    )
+    attach(
+        main,
+        "inbound",
+        name="read-replies",
+        reaction=ReadReply(database, shards=settings.shards, now=now),
+        dead_letters=letters,
+    )
+    for topic in ("appeals", "deliveries"):
+        attach(
+            main, topic, name=f"track-{topic}", reaction=Track(database, reader=f"track-{topic}"), dead_letters=letters
+        )
+    attach(
+        main,
+        "dispatch-urgent",
+        name="send-urgent",
+        reaction=Lane("urgent", shared, urgent=True),
+        dead_letters=letters,
+        concurrency=_URGENT_AT_ONCE,
+    )
+    attach(
+        bulk,
+        "dispatch-bulk",
+        name="send-bulk",
+        reaction=Lane("bulk", shared, urgent=False),
+        dead_letters=letters,
+        concurrency=settings.dispatch.concurrency,
+    )
+    return [main, bulk]
+
+
+async def _open_channels(parts: Parts, stack: AsyncExitStack) -> dict[Channel, Notifier]:
+    """Connect the channels that are set up; each brings its incoming messages to the inbound door."""
+
+    def door(channel: Channel) -> Inbound:
+        return Inbound(parts.database, channel, now=parts.clock.now, new_id=lambda: uuid.uuid4().hex[:16])
+
+    texts = door(Channel.SMS)
+    sms = SMSNotifier(parts.settings.sms, on_incoming=texts.on_incoming, on_receipt=texts.on_receipt)
+    await stack.enter_async_context(sms)
+    return {Channel.SMS: sms}
+
+
+async def _listen(log_url: str, gate: Gate) -> None:
+    """Hear the controls outside any group, from the beginning: nothing is claimed before their end has been read."""
+    tail = Tail(log_url, "controls")
+
+    async def messages() -> AsyncIterator[Message]:
+        async for heard in tail.messages():
+            yield heard.message
+
+    async def tell() -> None:
+        await tail.caught_up.wait()
+        gate.heard_all.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(tell())
+        group.create_task(gate.listen(messages()))

@@ -61,12 +61,16 @@ class Database:
         self.url = url
         self.engine = open_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self.after_commit: Callable[[], None] | None = None  # called in the event loop after every `write`
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="registry-read")
         self._writers = _SQLiteWriter(self.engine) if self.is_sqlite else _PoolWriter(self.engine)
 
     async def write(self, work: Work[T]) -> T:
         """What `work` returns, once it is durable.  Raises `DatabaseUnreachable`, or what `work` raised."""
-        return await asyncio.wrap_future(self._writers.submit(work))
+        result = await asyncio.wrap_future(self._writers.submit(work))
+        if self.after_commit is not None:
+            self.after_commit()
+        return result
 
     async def read(self, work: Work[T]) -> T:
         """What `work` reads in one snapshot.  Raises `DatabaseUnreachable`, or what `work` raised."""

@@ -12,7 +12,8 @@ from prometheus_client import Counter
 from schemas.envelope import Envelope
 from schemas.outgoing import Outgoing
 from streams.inbox import Raw
-from streams.publisher import Publisher
+from streams.publisher import Publisher, open_publisher
+from streams.tail import read_to_end
 
 TOPIC = "dead-letters"
 SOURCE = "/muster/dead-letters"
@@ -57,12 +58,24 @@ def _letter(raw: Raw, reason: str, now: datetime) -> Outgoing:
     return Outgoing(TOPIC, raw.topic, envelope, json.dumps(body).encode())
 
 
-def retried(letter: DeadLetter, now: datetime) -> list[Outgoing]:
-    """What puts a letter back onto its topic, and the note that this was done; the original bytes are `republish`ed."""
-    envelope = Envelope(
-        id=f"{letter.id}/retried", source=SOURCE, type="muster.dead-letter-retried", time=now, subject=letter.id
-    )
-    return [Outgoing(TOPIC, letter.raw.topic, envelope, json.dumps({"retried": letter.id}).encode())]
+def all_letters(log_url: str) -> list[DeadLetter]:
+    """Every letter that the log holds, the newest last.  Raises `LogUnreachable`."""
+    return read_letters(asyncio.run(_all_records(log_url)))
+
+
+async def _all_records(log_url: str) -> list[Raw]:
+    return [record async for record in read_to_end(log_url, TOPIC)]
+
+
+def put_back(log_url: str, letter: DeadLetter, now: datetime) -> None:
+    """Publish the original bytes to the topic that they came from, and note that it was done."""
+    note = Envelope(id=f"{letter.id}/retried", source=SOURCE, type="muster.dead-letter-retried", time=now)
+    publisher = open_publisher(log_url)
+    try:
+        publisher.republish(letter.raw)
+        publisher.publish([Outgoing(TOPIC, letter.raw.topic, note, json.dumps({"retried": letter.id}).encode())])
+    finally:
+        publisher.close()
 
 
 def read_letters(records: Iterable[Raw]) -> list[DeadLetter]:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from schemas.outgoing import Outgoing
 from streams.embedded.publisher import EmbeddedPublisher
+from streams.inbox import Raw
 from streams.kafka.publisher import KafkaPublisher
 from streams.url import EmbeddedLog, parse
 
@@ -12,6 +13,9 @@ from streams.url import EmbeddedLog, parse
 class Publisher(Protocol):
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """Return once all are durable, in this order per key.  Raises `LogUnreachable`; then some may have been written."""
+
+    def republish(self, raw: Raw) -> None:
+        """Append the same bytes to the same topic once more.  Raises `LogUnreachable`."""
 
     def close(self) -> None: ...
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from schemas.envelope import Envelope
 from schemas.reader import Message, UnknownType, Unreadable, read
-from streams.embedded.tail import follow_embedded
+from streams.embedded.tail import follow_embedded, read_embedded
 from streams.inbox import Raw
-from streams.kafka.tail import follow_kafka
+from streams.kafka.tail import follow_kafka, read_kafka
 from streams.url import EmbeddedLog, parse
 
 
@@ -45,3 +45,11 @@ class Tail:
                 yield Heard(read(raw.value), Envelope.from_headers(raw.headers), raw)
             except (Unreadable, UnknownType, ValueError):
                 continue
+
+
+async def read_to_end(log_url: str, topic: str) -> AsyncIterator[Raw]:
+    """What the topic holds now, from its start; then it ends.  Raises `LogUnreachable`."""
+    log = parse(log_url)
+    records = read_embedded(log.path, topic) if isinstance(log, EmbeddedLog) else read_kafka(log.servers, topic)
+    async for record in records:
+        yield record

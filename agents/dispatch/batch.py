@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from agents.routes import batch_id
 from schemas.dispatch import AnswerReply, Draft, SendBatch, TellMembers
-from schemas.words import MessageKind, Purpose
+from schemas.words import Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def batch_of(command: SendBatch | TellMembers | AnswerReply, lease: str) -> Batc
                 appeal_id=command.appeal_id,
                 wave=0,
                 draft=command.draft,
-                purpose=None if command.draft.kind is MessageKind.ACKNOWLEDGEMENT else command.purpose,
+                purpose=command.purpose,
                 drill=command.drill,
                 members=command.members,
             )

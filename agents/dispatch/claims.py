@@ -181,8 +181,13 @@ def _members(connection: Connection, batch: Batch, first: int, last: int) -> lis
 def _read_members(connection: Connection, batch: Batch, claimed: Claimed) -> None:
     span, channel = claimed.range, batch.draft.channel
     members = _members(connection, batch, span.first, span.last)
+    assert batch.purpose is not None, "only an answer to a reply has no purpose"
     found = address_book.addresses(connection, members, channel=channel, purpose=batch.purpose)
-    shared = [entry.address for entry in found.reachable.values() if entry.shared]
+    shared: dict[str, int] = {}  # for whom each shared address is asked: the first in the range
+    for member_id in members:
+        entry = found.reachable.get(member_id)
+        if entry is not None and entry.shared:
+            shared.setdefault(entry.address, member_id)
     fresh = set(shared)
     if shared and batch.mass:
         fresh = ledger.ask_shared(connection, batch.appeal_id or "", batch.wave, shared)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from agents import doors
 from registry import addresses, appeals, replies
 from registry.database import Database
 from registry.errors import NotFound, Refused
+from registry.members import MEMBERS
 from rehearsal.people import OpenYes
 from schemas.spec import AppealSpec
 from schemas.words import Answer, Channel
@@ -73,7 +74,7 @@ def _open_yes(connection: Connection) -> list[OpenYes]:
     for row in appeals.appeals(connection, open_only=True):
         spec = AppealSpec.model_validate_json(row.spec)
         for entry in replies.open_yes(connection, row.appeal_id):
-            mobile = addresses.mobile_of(connection, entry.member_id)
+            mobile = connection.execute(select(MEMBERS.c.mobile).where(MEMBERS.c.id == entry.member_id)).scalar()
             if mobile is not None and spec.blood is not None:
                 waiting.append(OpenYes(row.appeal_id, entry.member_id, mobile, spec.blood.abo.value))
     return waiting

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from schemas.outgoing import Outgoing
 from streams.embedded.store import Append, Store
+from streams.inbox import Raw
 
 
 class EmbeddedPublisher:
@@ -27,6 +28,10 @@ class EmbeddedPublisher:
                 )
                 for message in messages
             )
+
+    def republish(self, raw: Raw) -> None:
+        with self._lock:
+            self._store.append([Append(raw.topic, raw.key, raw.value, raw.headers, raw.partition)])
 
     def close(self) -> None:
         self._store.close()

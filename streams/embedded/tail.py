@@ -36,3 +36,20 @@ async def follow_embedded(
             await asyncio.sleep(0)
     finally:
         store.close()
+
+
+async def read_embedded(path: Path, topic: str) -> AsyncIterator[Raw]:
+    """Everything that is there now, partition by partition."""
+    store = Store(path)
+    try:
+        for partition in range(store.partitions(topic) or 0):
+            position, end = 0, store.end(topic, partition)
+            while records := store.read(topic, partition, position, _LIMIT):
+                for record in records:
+                    position = record.offset + 1
+                    if record.offset < end:
+                        yield Raw(
+                            record.topic, record.partition, record.offset, record.key, record.value, record.headers
+                        )
+    finally:
+        store.close()

@@ -7,6 +7,7 @@ from kafka.errors import KafkaError
 
 from schemas.outgoing import Outgoing
 from streams.errors import LogUnreachable
+from streams.inbox import Raw
 
 _PATIENCE_SECONDS = 15
 
@@ -41,6 +42,14 @@ class KafkaPublisher:
             self._producer.flush(timeout=_PATIENCE_SECONDS)
             for future in sent:
                 future.get(timeout=_PATIENCE_SECONDS)
+        except KafkaError as exc:
+            raise LogUnreachable(f"the broker did not take it: {type(exc).__name__}") from exc
+
+    def republish(self, raw: Raw) -> None:
+        try:
+            self._producer.send(
+                raw.topic, key=raw.key, value=raw.value, headers=list(raw.headers), partition=raw.partition
+            ).get(timeout=_PATIENCE_SECONDS)
         except KafkaError as exc:
             raise LogUnreachable(f"the broker did not take it: {type(exc).__name__}") from exc
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from streams.errors import LogUnreachable
 from streams.inbox import Raw
 
 _POLL_MS = 50
@@ -55,3 +56,29 @@ def _open(
     for tp in partitions:
         consumer.seek(tp, positions.get(tp.partition, 0))
     return consumer, ends
+
+
+async def read_kafka(servers: Sequence[str], topic: str) -> AsyncIterator[Raw]:
+    """Everything that is there now.  Raises `LogUnreachable`."""
+    for raw in await asyncio.to_thread(_read_all, servers, topic):
+        yield raw
+
+
+def _read_all(servers: Sequence[str], topic: str) -> list[Raw]:
+    found: list[Raw] = []
+    try:
+        positions: dict[int, int] = {}
+        consumer, ends = _open(servers, topic, positions, {}, True)  # noqa: FBT003
+        try:
+            while any(positions.get(partition, 0) < end for partition, end in ends.items()):
+                for records in consumer.poll(timeout_ms=_POLL_MS).values():
+                    for record in records:
+                        positions[record.partition] = record.offset + 1
+                        found.append(
+                            Raw(topic, record.partition, record.offset, record.key, record.value, tuple(record.headers))
+                        )
+        finally:
+            consumer.close()
+    except KafkaError as exc:
+        raise LogUnreachable(f"no broker answers at {', '.join(servers)}") from exc
+    return found

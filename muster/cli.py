@@ -1,0 +1,90 @@
+"""The `muster` command: one group a file in `muster/commands/`.
+
+Groups are imported when they are asked for, so that `muster` itself starts quickly.
+"""
+
+import importlib
+from typing import Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+# command -> (module, attribute, one line of help)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "up": ("muster.commands.run", "up", "Everything in one go on the embedded log."),
+    "worker": ("muster.commands.run", "worker", "Run a worker."),
+    "demo": ("muster.commands.demo", "demo", "Rehearse a whole night and report what the gateway saw."),
+    "request": ("muster.commands.requests", "app", "File a help request, verify it, list what came in."),
+    "appeal": ("muster.commands.appeals", "app", "Preview, launch, watch, pause and stop appeals."),
+    "answer": ("muster.commands.people", "answer_app", "Write down what a caller said."),
+    "confirm": ("muster.commands.people", "confirm", "Record the screening of a member who said yes."),
+    "members": ("muster.commands.members", "app", "Import, generate, show, opt out and erase members."),
+    "topics": ("muster.commands.log", "topics_app", "Create the topics, or check them."),
+    "dead-letters": ("muster.commands.log", "letters_app", "What could not be used, and why."),
+    "schemas": ("muster.commands.log", "schemas_app", "The published types as JSON Schema."),
+    "smsc-sim": ("muster.commands.simulate", "smsc_sim", "An SMS gateway for rehearsals, with simulated people behind it."),
+    "doctor": ("muster.commands.doctor", "doctor", "Check log, database, gateway, clock and disk."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Imports a command's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        return _command(cmd_name, getattr(importlib.import_module(module), attribute))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+def _command(name: str, found: Any) -> click.Command:  # noqa: ANN401 - a Typer app or a function
+    if isinstance(found, typer.Typer):
+        command = typer.main.get_command(found)
+    else:
+        single = typer.Typer(add_completion=False)
+        single.command(name)(found)
+        command = typer.main.get_command(single)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Muster (驰援) finds the few members who fit, asks them, understands their answers and stops in time.\n\n"
+    "A night in four commands:  muster up   ·   muster request file SPEC   ·   muster request verify ID   ·   "
+    "muster appeal launch ID\n\n"
+    "Exit codes: 0 done, 2 bad input, 3 refused, 4 something cannot be reached.",
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - slow, and rarely asked for
+
+        typer.echo(version("muster"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: ARG001 - typer calls back
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find the options of every command with `muster COMMAND --help`."""
+
+
+def main() -> None:
+    app()
