@@ -1,1 +1,1 @@
-"""How it is rehearsed: the SMSC simulator that witnesses, made-up members, simulated handsets, seats and coordinators."""
+"""How it is rehearsed: the SMSC simulator that witnesses, made-up members, handsets, seats and coordinators."""

@@ -1,0 +1,240 @@
+"""One connection of a client: binds, keeps alive, hands submit_sm over in runs, sends deliver_sm."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from rehearsal.smsc import wire
+from rehearsal.smsc.brakes import Pacer
+from rehearsal.smsc.deliveries import Deliveries
+from rehearsal.smsc.gateway import Gateway
+from rehearsal.smsc.settings import SimSettings
+
+_INTERFACE = b"MUSTER-SIM\0" + wire.tlv(wire.TAG_INTERFACE_VERSION, b"\x34")
+_BINDS = (wire.BIND_RECEIVER, wire.BIND_TRANSMITTER, wire.BIND_TRANSCEIVER)
+_SENDERS = (wire.BIND_TRANSMITTER, wire.BIND_TRANSCEIVER)
+_RECEIVERS = (wire.BIND_RECEIVER, wire.BIND_TRANSCEIVER)
+_LAST_SEQUENCE = 0x7FFFFFFF
+
+
+class Session(asyncio.Protocol):
+    """Reads PDUs in the order they come; answers to submit_sm wait for `latency_ms`, all others go at once."""
+
+    def __init__(
+        self,
+        settings: SimSettings,
+        gateway: Gateway,
+        deliveries: Deliveries,
+        sessions: "set[Session]",
+        pacer: Pacer | None,
+    ) -> None:
+        self.bound = 0
+        self._settings = settings
+        self._gateway = gateway
+        self._deliveries = deliveries
+        self._sessions = sessions
+        self._pacer = pacer
+        self._rest = b""
+        self._unanswered = 0
+        self._sequence = 0
+        self._heard = 0.0
+        self._transport: asyncio.Transport
+        self._watch: asyncio.TimerHandle | None = None
+        self._waiting = False  # for the pacer
+        self._choked = False  # by a client that does not read
+        self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
+            **{bind: self._bind_as(bind) for bind in _BINDS},
+            wire.UNBIND: self._unbind,
+            wire.ENQUIRE_LINK: self._enquired,
+            wire.DELIVER_SM_RESP: self._delivered,
+            wire.GENERIC_NACK: self._delivered,
+        }
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._heard = time.monotonic()
+        self._sessions.add(self)
+        self._schedule_watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._sessions.discard(self)
+        self._deliveries.detach(self)
+        if self._watch:
+            self._watch.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = time.monotonic()
+        self._rest = self._rest + data if self._rest else data
+        if not self._waiting:
+            self._consume()
+
+    def pause_writing(self) -> None:
+        self._choked = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._choked = False
+        if not self._waiting:
+            self._transport.resume_reading()
+
+    def send_deliveries(self, bodies: Sequence[bytes]) -> list[int]:
+        sequences = [self._next_sequence() for _ in bodies]
+        self._transport.write(
+            b"".join(
+                wire.pdu(wire.DELIVER_SM, wire.ROK, sequence, body)
+                for sequence, body in zip(sequences, bodies, strict=True)
+            )
+        )
+        return sequences
+
+    def drop(self) -> None:
+        """Cut the link without a word."""
+        self._transport.abort()
+
+    def hang_up(self) -> None:
+        """Close once what was answered is written."""
+        self._transport.close()
+
+    def _consume(self) -> None:
+        chunk, at, size = self._rest, 0, len(self._rest)
+        starts: list[int] = []
+        sequences: list[int] = []
+        unpack, submit = wire.HEADER.unpack_from, wire.SUBMIT_SM
+        may_submit = self.bound in _SENDERS
+        while size - at >= wire.HEADER_SIZE:
+            length, command, status, sequence = unpack(chunk, at)
+            if not wire.HEADER_SIZE <= length <= wire.LARGEST_PDU:
+                self._submit(chunk, starts, at, sequences)
+                self._write(wire.pdu(wire.GENERIC_NACK, wire.RINVCMDLEN, sequence))
+                self._rest = b""
+                self._transport.close()
+                return
+            if at + length > size:
+                break
+            if command == submit and may_submit:
+                starts.append(at)
+                sequences.append(sequence)
+            else:
+                rest_of_run = self._submit(chunk, starts, at, sequences)
+                if rest_of_run is not None:
+                    self._rest = chunk[rest_of_run:]
+                    return
+                starts, sequences = [], []
+                self._handle(command, status, sequence, chunk[at + wire.HEADER_SIZE : at + length])
+                may_submit = self.bound in _SENDERS
+            at += length
+        stopped = self._submit(chunk, starts, at, sequences)
+        self._rest = chunk[at if stopped is None else stopped :]
+
+    def _submit(self, chunk: bytes, starts: list[int], end: int, sequences: list[int]) -> int | None:
+        """Hand a run of submit_sm over; where it had to stop when the pacer said so."""
+        if not starts:
+            return None
+        allowed = len(starts)
+        if self._pacer:
+            allowed = self._pacer.take(allowed, time.monotonic())
+        stopped = starts[allowed] if allowed < len(starts) else None
+        if allowed:
+            ends = [*islice(starts, 1, allowed), end if stopped is None else stopped]
+            answers, count = self._gateway.submit(
+                chunk, starts[:allowed], ends, sequences[:allowed], unanswered=self._unanswered
+            )
+            self._answer(answers, count)
+        if stopped is not None and self._pacer:
+            self._waiting = True
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_later(self._pacer.wait, self._go_on)
+        return stopped
+
+    def _go_on(self) -> None:
+        self._waiting = False
+        self._heard = time.monotonic()  # what was sent earlier is only being read now
+        if self._transport.is_closing():
+            return
+        self._consume()
+        if not (self._waiting or self._choked):
+            self._transport.resume_reading()
+
+    def _answer(self, answers: bytes, count: int) -> None:
+        if not self._settings.latency_ms:
+            self._write(answers)
+            return
+        self._unanswered += count
+        asyncio.get_running_loop().call_later(self._settings.latency_ms / 1000, self._answer_late, answers, count)
+
+    def _answer_late(self, answers: bytes, count: int) -> None:
+        self._unanswered -= count
+        self._write(answers)
+
+    def _write(self, octets: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(octets)
+
+    def _handle(self, command: int, status: int, sequence: int, body: bytes) -> None:
+        handler = self._handlers.get(command)
+        if handler:
+            handler(status, sequence, body)
+        elif command == wire.SUBMIT_SM:
+            self._write(wire.pdu(wire.SUBMIT_SM_RESP, wire.RINVBNDSTS, sequence))
+        elif not command & wire.RESPONSE:
+            self._write(wire.pdu(wire.GENERIC_NACK, wire.RINVCMDID, sequence))
+
+    def _bind_as(self, kind: int) -> Callable[[int, int, bytes], None]:
+        def bind(_status: int, sequence: int, body: bytes) -> None:
+            status = self._may_bind(body)
+            answer = b"" if status else _INTERFACE
+            self._write(wire.pdu(kind | wire.RESPONSE, status, sequence, answer))
+            if status == wire.ROK:
+                self.bound = kind
+                if kind in _RECEIVERS:
+                    self._deliveries.attach(self)
+
+        return bind
+
+    def _may_bind(self, body: bytes) -> int:
+        try:
+            system_id, at = wire.c_string(body, 0)
+            password, _ = wire.c_string(body, at)
+        except wire.Malformed as exc:
+            return exc.status
+        settings = self._settings
+        if self.bound:
+            return wire.RALYBND
+        if settings.system_id and system_id != settings.system_id.encode():
+            return wire.RINVSYSID
+        if settings.system_id and not hmac.compare_digest(password, settings.password.encode()):
+            return wire.RINVPASWD
+        if settings.binds and sum(bool(session.bound) for session in self._sessions) >= settings.binds:
+            return wire.RBINDFAIL
+        return wire.ROK
+
+    def _unbind(self, _status: int, sequence: int, _body: bytes) -> None:
+        self.bound = 0
+        self._deliveries.detach(self)
+        self._write(wire.pdu(wire.UNBIND | wire.RESPONSE, wire.ROK, sequence))
+        self._transport.close()
+
+    def _enquired(self, _status: int, sequence: int, _body: bytes) -> None:
+        self._write(wire.pdu(wire.ENQUIRE_LINK_RESP, wire.ROK, sequence))
+
+    def _delivered(self, status: int, sequence: int, _body: bytes) -> None:
+        self._deliveries.answered(self, sequence, ok=status == wire.ROK)
+
+    def _next_sequence(self) -> int:
+        self._sequence = self._sequence % _LAST_SEQUENCE + 1
+        return self._sequence
+
+    def _schedule_watch(self) -> None:
+        self._watch = asyncio.get_running_loop().call_later(self._settings.idle_seconds, self._watch_link)
+
+    def _watch_link(self) -> None:
+        silence = time.monotonic() - self._heard
+        if silence >= 2 * self._settings.idle_seconds:
+            self._transport.abort()
+            return
+        if silence >= self._settings.idle_seconds:
+            self._write(wire.pdu(wire.ENQUIRE_LINK, wire.ROK, self._next_sequence()))
+        self._schedule_watch()
