@@ -100,7 +100,7 @@ class Notifier(Protocol):
         urgent: bool = False,
         members: Sequence[int] = (),
     ) -> list[Outcome]:
-        """One outcome per address, in order.  `members`, parallel to `addresses`, is for channels that sign links.
+        """One outcome per address, in order.  `members`, parallel to `addresses` (0: nobody), is for signed links.
 
         `may_send` is asked immediately before every write and every retry; once it says no, what is unwritten is
         `HELD`.  A link that is lost makes what was written and not answered `UNCERTAIN`.  Never raises for the

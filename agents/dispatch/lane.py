@@ -139,9 +139,7 @@ class Lane:
         """The lease ended before a byte left: the claim is taken back if all of it was held, so that a successor sends it."""
         if len(held) < len(claimed.addressees):
             return False
-        return await self._shared.database.write(
-            partial(ledger.unclaim, span=claimed.range, token=claimed.token)
-        )
+        return await self._shared.database.write(partial(ledger.unclaim, span=claimed.range, token=claimed.token))
 
     async def _hand_over(self, batch: Batch, claimed: Claimed) -> tuple[list[Addressee], list[tuple[int, int]]]:
         """Send one letter per language.  Fills in fates and ids; returns who was held back and refused numbers."""
@@ -173,6 +171,7 @@ class Lane:
             reference=batch.reference,
             slot=batch.draft.slot,
             not_after=batch.draft.not_after,
+            purpose=batch.purpose,
         )
         return await self._shared.notifiers[batch.draft.channel].send(
             letter,
@@ -199,9 +198,7 @@ class Lane:
         record = Record(span, batch.appeal_id or "", batch.wave, bytes([Fate.WITHDRAWN]) * count, ("",) * count)
         await self._record(Finished(batch, record, final=extent.ends(span), whole=extent.covers(span)))
 
-    def _finished(
-        self, batch: Batch, claimed: Claimed, extent: Extent, refused: list[tuple[int, int]]
-    ) -> Finished:
+    def _finished(self, batch: Batch, claimed: Claimed, extent: Extent, refused: list[tuple[int, int]]) -> Finished:
         span = claimed.range
         record = Record(span, batch.appeal_id or "", batch.wave, bytes(claimed.fates), tuple(claimed.gateway_ids))
         return Finished(

@@ -139,6 +139,6 @@ class EmailNotifier:
                 continue
             nonce = self._nonce()
             sender, recipient = self._renderer.envelope(address, nonce)
-            content = self._renderer.content(rendered, address, members[place] if members else None, nonce)
+            content = self._renderer.content(rendered, address, members[place] if members else 0, nonce)
             parcels.append(Parcel(batch, place, nonce, sender, recipient, content, urgent=urgent))
         return parcels

@@ -72,10 +72,10 @@ class Renderer:
         body = message.as_bytes().replace(b"\r\n.", b"\r\n..")
         return Rendered(letter.reference, letter.purpose, body.removesuffix(b"\r\n") + b"\r\n.\r\n")
 
-    def content(self, rendered: Rendered, address: str, member_id: int | None, nonce: str) -> bytes:
-        """The whole letter to one address, as it follows the DATA command."""
+    def content(self, rendered: Rendered, address: str, member_id: int, nonce: str) -> bytes:
+        """The whole letter to one address, as it follows the DATA command; member 0 is nobody, who can leave no list."""
         head = f"To: {address}\r\nMessage-ID: {self._keys.message_id(rendered.reference, nonce)}\r\n"
-        if member_id is not None:
+        if member_id:
             head += self._opt_out(Subscription(member_id, rendered.purpose))
         return head.encode("ascii") + rendered.common
 
