@@ -15,8 +15,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     insert,
-    or_,
     select,
     update,
 )
@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from registry.columns import Moment
 from registry.errors import NotFound, Refused
 from registry.metadata import METADATA
+from registry.turns import take_turn
 
 REQUESTS = Table(
     "requests",
@@ -100,14 +101,14 @@ def judge_request(
     connection: Connection, request_id: str, *, verified: bool, by: str, at: datetime, reason: str = ""
 ) -> None:
     """Verify or reject.  Raises `NotFound`, or `Refused` when somebody has done so already."""
-    found = request(connection, request_id)
+    request(connection, request_id)
     changed = connection.execute(
         update(REQUESTS)
         .where(REQUESTS.c.request_id == request_id, REQUESTS.c.status == FILED)
         .values(status=VERIFIED if verified else REJECTED, judged_at=at, judged_by=by, reason=reason)
     )
     if changed.rowcount == 0:
-        raise Refused(f"request {request_id} is already {found.status}")
+        raise Refused(f"request {request_id} is already {request(connection, request_id).status}")
 
 
 # --- appeals --------------------------------------------------------------------------------------------------------
@@ -125,6 +126,7 @@ def launch(
     drill: bool,
 ) -> int:
     """Enter a new appeal and return its slot.  Raises `NotFound`, or `Refused` unless the request is verified."""
+    take_turn(connection, "slots")  # else two launches at once would find the same slot free
     status = request(connection, request_id).status
     if status == FILED:
         raise Refused(f"request {request_id} is not verified: a person checks it first (`muster request verify`)")
@@ -155,7 +157,10 @@ def _free_slot(connection: Connection) -> int:
     """The slot that has rested longest, so that a late answer to a closed appeal does not meet a new one."""
     taken = connection.execute(select(APPEALS.c.slot).where(APPEALS.c.status.in_(OPEN))).scalars().all()
     recent = connection.execute(
-        select(APPEALS.c.slot).order_by(APPEALS.c.launched_at.desc()).limit(SLOTS - 1)
+        select(APPEALS.c.slot)
+        .where(APPEALS.c.status.not_in(OPEN))
+        .order_by(APPEALS.c.closed_at.desc(), APPEALS.c.launched_at.desc())
+        .limit(SLOTS - 1)
     ).scalars()
     order = [slot for slot in range(1, SLOTS) if slot not in taken]
     if not order:
@@ -209,10 +214,13 @@ def save_state(
     next_due: datetime | None,
     closed_at: datetime | None,
 ) -> bool:
-    """Compare and set: False when another owner has applied an input since `was_applied`; then nothing is written."""
+    """Compare and set: False when another owner has applied an input since `was_applied`; then nothing is written.
+
+    An appeal closes once: inputs that come after that leave `closed_at` as it was.
+    """
     values: dict[str, object] = {"applied": offset, "next_due": next_due}
     if state is not None:
-        values |= {"state": state, "status": status, "closed_at": closed_at}
+        values |= {"state": state, "status": status, "closed_at": func.coalesce(APPEALS.c.closed_at, closed_at)}
     changed = connection.execute(
         update(APPEALS).where(APPEALS.c.appeal_id == appeal_id, APPEALS.c.applied == was_applied).values(**values)
     )
@@ -222,8 +230,6 @@ def save_state(
 def due(connection: Connection, now: datetime) -> list[tuple[str, datetime]]:
     """Appeals that asked to be woken by now, with the moment they asked for."""
     rows = connection.execute(
-        select(APPEALS.c.appeal_id, APPEALS.c.next_due).where(
-            APPEALS.c.status.in_(OPEN), or_(APPEALS.c.next_due <= now)
-        )
+        select(APPEALS.c.appeal_id, APPEALS.c.next_due).where(APPEALS.c.status.in_(OPEN), APPEALS.c.next_due <= now)
     )
     return [(row.appeal_id, row.next_due) for row in rows]

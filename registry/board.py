@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, Text, insert, select
+from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from registry.columns import Moment
+from registry.columns import Moment, Number
 from registry.metadata import METADATA
 
 BOARD = Table(
@@ -21,7 +21,7 @@ BOARD = Table(
 HAPPENED = Table(
     "board_events",
     METADATA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("appeal_id", String(48), nullable=False),
     Column("happened_at", Moment, nullable=False),
     Column("what", String(48), nullable=False),

@@ -3,8 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, String
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+# Counts the rows of years, a receipt for every message: 2**31 would be too few.
+# SQLite numbers rows by itself only in an INTEGER, which is as wide there.
+Number = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Moment(TypeDecorator[datetime]):

@@ -1,14 +1,16 @@
 """Leases: who may claim on a dispatch partition, under which epoch, until when.
 
-Time is the database's own: PostgreSQL's clock, or on SQLite the machine's CLOCK_BOOTTIME together with its boot id, which
-nobody can step.  The owner compares its own CLOCK_BOOTTIME with the end of the lease before every write to a gateway.
+Time is the database's own: PostgreSQL's clock, or on SQLite the machine's CLOCK_BOOTTIME together with its boot id,
+which nobody can step.  The owner compares its own CLOCK_BOOTTIME with the end of the lease before every write to a
+gateway.
 """
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, Connection, Float, String, Table, insert, select, text, update
+from sqlalchemy import BigInteger, Column, Connection, Float, String, Table, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.metadata import METADATA
 
@@ -46,10 +48,10 @@ def acquire(connection: Connection, name: str, owner: str, *, seconds: float) ->
     """Take or renew the lease; none while somebody else holds it.  A new owner gets a higher epoch."""
     asked = boottime()
     now, boot = _now(connection)
-    row = connection.execute(select(LEASES).where(LEASES.c.name == name).with_for_update()).first()
-    if row is None:
-        connection.execute(insert(LEASES).values(name=name, owner=owner, epoch=1, until=now + seconds, boot=boot))
-        return Lease(name, owner, 1, asked + seconds)
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    vacant = dialect.insert(LEASES).values(name=name, owner="", epoch=0, until=0.0, boot=boot)
+    connection.execute(vacant.on_conflict_do_nothing())  # only a row that is there can be locked
+    row = connection.execute(select(LEASES).where(LEASES.c.name == name).with_for_update()).one()
     mine = row.owner == owner
     if not mine and row.boot == boot and row.until > now:
         return None
@@ -61,9 +63,12 @@ def acquire(connection: Connection, name: str, owner: str, *, seconds: float) ->
 
 
 def holds(connection: Connection, lease: Lease) -> bool:
-    """Is this still the current epoch?  Asked in the transaction of every claim."""
+    """True while this is the current epoch; asked in the transaction of every claim, it stays so until that commits."""
+    # The lock keeps a successor from taking over between this look and the commit: it would not see the claim.
     epoch = connection.execute(
-        select(LEASES.c.epoch).where(LEASES.c.name == lease.name, LEASES.c.owner == lease.owner)
+        select(LEASES.c.epoch)
+        .where(LEASES.c.name == lease.name, LEASES.c.owner == lease.owner)
+        .with_for_update(read=True, key_share=True)
     ).scalar()
     return epoch == lease.epoch
 

@@ -4,7 +4,7 @@ A batch is a slice of a selection, or a list of members with an id of its own; e
 id, so a range of positions says which members it means.  Outcomes are one byte per member (`Fate`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -28,8 +29,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from registry.columns import Moment
+from registry.columns import Moment, Number
 from registry.metadata import METADATA
+from registry.turns import take_turn
 
 Ids = NDArray[np.int64]
 _ID_BYTES = 8
@@ -61,7 +63,7 @@ CLAIMS = Table(
 RECORDS = Table(
     "records",
     METADATA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("batch_id", String(120), nullable=False),
     Column("first", Integer, nullable=False),
     Column("last", Integer, nullable=False),
@@ -81,6 +83,7 @@ SHARED_NUMBERS = Table(
     Column("appeal_id", String(48), primary_key=True),
     Column("wave", Integer, primary_key=True),
     Column("address", String(254), primary_key=True),
+    Column("member_id", BigInteger, nullable=False),  # for whom; the one who may be asked again after `unclaim`
 )
 
 
@@ -179,7 +182,7 @@ def asked_in_wave(connection: Connection, appeal_id: str, shard: int, member_id:
     return None
 
 
-def _selection(appeal_id: str, wave: int, shard: int) -> tuple[object, ...]:
+def _selection(appeal_id: str, wave: int, shard: int) -> tuple[ColumnElement[bool], ...]:
     return (SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.wave == wave, SELECTIONS.c.shard == shard)
 
 
@@ -247,19 +250,30 @@ def orphans(connection: Connection, batch_id: str) -> list[Orphan]:
     return [Orphan(Range(row.batch_id, row.first, row.last), row.owner, row.epoch, row.token) for row in rows]
 
 
-def ask_shared(connection: Connection, appeal_id: str, wave: int, addresses: Sequence[str]) -> set[str]:
-    """Of these shared addresses, those that this wave has not asked yet; they count as asked from now on."""
+def ask_shared(connection: Connection, appeal_id: str, wave: int, members: Mapping[str, int]) -> set[str]:
+    """Of these shared addresses, those that this wave has not asked for another member; from now on it has for these.
+
+    `members` says for whom each is asked.  The same member counts as not asked yet: its claim was taken back.
+    """
+    if not members:
+        return set()
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    fresh = set()
-    for address in addresses:
-        statement = (
-            dialect.insert(SHARED_NUMBERS)
-            .values(appeal_id=appeal_id, wave=wave, address=address)
-            .on_conflict_do_nothing()
+    connection.execute(
+        dialect.insert(SHARED_NUMBERS).on_conflict_do_nothing(),
+        # In one order for everybody, or two transactions could wait for each other.
+        [
+            {"appeal_id": appeal_id, "wave": wave, "address": address, "member_id": member}
+            for address, member in sorted(members.items())
+        ],
+    )
+    asked = connection.execute(
+        select(SHARED_NUMBERS.c.address, SHARED_NUMBERS.c.member_id).where(
+            SHARED_NUMBERS.c.appeal_id == appeal_id,
+            SHARED_NUMBERS.c.wave == wave,
+            SHARED_NUMBERS.c.address.in_(members),
         )
-        if connection.execute(statement).rowcount == 1:
-            fresh.add(address)
-    return fresh
+    )
+    return {row.address for row in asked if row.member_id == members[row.address]}
 
 
 # --- records --------------------------------------------------------------------------------------------------------
@@ -268,31 +282,42 @@ def ask_shared(connection: Connection, appeal_id: str, wave: int, addresses: Seq
 def record(connection: Connection, records: Sequence[Record], at: datetime) -> None:
     """Write down what became of these ranges.
 
-    A record that comes late, after a successor has called the range uncertain, replaces it: it knows more.
+    A record that comes late, after a successor has called the range uncertain, replaces it: it knows more, and whoever
+    follows the records by number sees it again.  One that knows nothing replaces none.
     """
+    if not records:
+        return
+    # Numbers must appear in their order: who has read up to one would never see a smaller one that commits later.
+    take_turn(connection, "records")
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(RECORDS)
-    statement = statement.on_conflict_do_update(
+    insertion = dialect.insert(RECORDS)
+    replacement = insertion.on_conflict_do_update(
         index_elements=[RECORDS.c.batch_id, RECORDS.c.first],
-        set_={"fates": statement.excluded.fates, "gateway_ids": statement.excluded.gateway_ids},
+        set_={name: insertion.excluded[name] for name in ("number", "fates", "gateway_ids", "recorded_at")},
     )
-    if records:
-        connection.execute(
-            statement,
-            [
-                {
-                    "batch_id": item.range.batch_id,
-                    "first": item.range.first,
-                    "last": item.range.last,
-                    "appeal_id": item.appeal_id,
-                    "wave": item.wave,
-                    "fates": item.fates,
-                    "gateway_ids": "\n".join(item.gateway_ids),
-                    "recorded_at": at,
-                }
-                for item in records
-            ],
-        )
+    telling = [_record_row(item, at) for item in records if not _knows_nothing(item)]
+    silent = [_record_row(item, at) for item in records if _knows_nothing(item)]
+    if telling:
+        connection.execute(replacement, telling)
+    if silent:
+        connection.execute(insertion.on_conflict_do_nothing(), silent)
+
+
+def _knows_nothing(item: Record) -> bool:
+    return item.fates.count(Fate.UNCERTAIN) == len(item.fates)
+
+
+def _record_row(item: Record, at: datetime) -> dict[str, object]:
+    return {
+        "batch_id": item.range.batch_id,
+        "first": item.range.first,
+        "last": item.range.last,
+        "appeal_id": item.appeal_id,
+        "wave": item.wave,
+        "fates": item.fates,
+        "gateway_ids": "\n".join(item.gateway_ids),
+        "recorded_at": at,
+    }
 
 
 def records_of(connection: Connection, batch_id: str) -> list[Record]:

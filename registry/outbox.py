@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from registry.columns import Moment
+from registry.columns import Moment, Number
 from registry.metadata import METADATA
 from schemas.envelope import Envelope
 from schemas.outgoing import Outgoing
@@ -17,7 +17,7 @@ from schemas.outgoing import Outgoing
 OUTBOX = Table(
     "outbox",
     METADATA,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", Number, primary_key=True, autoincrement=True),
     Column("topic", String(64), nullable=False),
     Column("key", String(200), nullable=False),
     Column("partition", Integer),

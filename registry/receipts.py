@@ -7,13 +7,14 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Index, Integer, LargeBinary, String, Table, bindparam, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from registry.columns import Moment
+from registry.columns import Moment, Number
 from registry.metadata import METADATA
+from registry.turns import take_turn
 
 RAW = Table(
     "receipts",
     METADATA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", Number, primary_key=True, autoincrement=True),
     Column("received_at", Moment, nullable=False),
     Column("gateway_id", String(65), nullable=False),
     Column("state", String(16), nullable=False),
@@ -46,6 +47,10 @@ class RawReceipt:
 
 
 def store(connection: Connection, receipts: Sequence[RawReceipt]) -> None:
+    if not receipts:
+        return
+    # Numbers must appear in their order: who has read up to one would never see a smaller one that commits later.
+    take_turn(connection, "receipts")
     connection.execute(
         insert(RAW),
         [
@@ -73,7 +78,9 @@ def after(connection: Connection, number: int, limit: int) -> list[RawReceipt]:
 
 def forget(connection: Connection, numbers: Iterable[int]) -> None:
     """These are joined."""
-    connection.execute(delete(RAW).where(RAW.c.number == bindparam("gone")), [{"gone": number} for number in numbers])
+    gone = [{"gone": number} for number in numbers]
+    if gone:
+        connection.execute(delete(RAW).where(RAW.c.number == bindparam("gone")), gone)
 
 
 def states(connection: Connection, batch_ids: Iterable[str]) -> dict[str, bytes]:

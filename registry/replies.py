@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment
 from registry.metadata import METADATA
+from registry.turns import take_turn
 
 REPLIES = Table(
     "replies",
@@ -62,7 +63,11 @@ TWICE_WITHIN = timedelta(minutes=10)  # a gateway that pushes the same reply aga
 def already_received(
     connection: Connection, *, channel: str, address: str, sent_to: str, words: str, now: datetime
 ) -> bool:
-    """Has the same sender said the same words to the same address within ten minutes?"""
+    """True when the same sender has said the same words to the same address within ten minutes.
+
+    Until the transaction ends nobody else stores a reply from there, so that of two pushes at once one is the first.
+    """
+    take_turn(connection, f"reply/{channel}/{address}")
     statement = select(REPLIES.c.reply_id).where(
         REPLIES.c.address == address,
         REPLIES.c.received_at > now - TWICE_WITHIN,
@@ -152,13 +157,11 @@ def put_answer(
     )
 
 
-def screen(
-    connection: Connection, *, appeal_id: str, member_id: int, matched: bool, by: str, at: datetime
-) -> bool:
-    """Write down a screening; False when there is no such answer."""
+def screen(connection: Connection, *, appeal_id: str, member_id: int, matched: bool, by: str, at: datetime) -> bool:
+    """Write down a screening; False when there is no such answer, or somebody has screened it already."""
     changed = connection.execute(
         update(ANSWERS)
-        .where(ANSWERS.c.appeal_id == appeal_id, ANSWERS.c.member_id == member_id)
+        .where(ANSWERS.c.appeal_id == appeal_id, ANSWERS.c.member_id == member_id, ANSWERS.c.matched.is_(None))
         .values(matched=matched, screened_by=by, screened_at=at)
     )
     return changed.rowcount == 1
@@ -169,11 +172,15 @@ def open_yes(connection: Connection, appeal_id: str) -> Sequence[Row[tuple[objec
     return connection.execute(
         select(ANSWERS)
         .where(ANSWERS.c.appeal_id == appeal_id, ANSWERS.c.answer == "yes", ANSWERS.c.matched.is_(None))
-        .order_by(ANSWERS.c.answered_at)
+        .order_by(ANSWERS.c.answered_at, ANSWERS.c.member_id)
     ).all()
 
 
 def answers(connection: Connection, appeal_id: str, *, limit: int | None = None) -> Sequence[Row[tuple[object, ...]]]:
     """Answers of an appeal, the latest first."""
-    statement = select(ANSWERS).where(ANSWERS.c.appeal_id == appeal_id).order_by(ANSWERS.c.answered_at.desc())
+    statement = (
+        select(ANSWERS)
+        .where(ANSWERS.c.appeal_id == appeal_id)
+        .order_by(ANSWERS.c.answered_at.desc(), ANSWERS.c.member_id)
+    )
     return connection.execute(statement.limit(limit) if limit else statement).all()
