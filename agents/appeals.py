@@ -30,7 +30,7 @@ class DecideAppeal:
             await self._database.write(partial(self._apply, delivery=delivery))
 
     def _apply(self, connection: Connection, *, delivery: Delivery) -> None:
-        appeal_id = delivery.message.appeal_id  # type: ignore[union-attr]
+        appeal_id: str = delivery.message.appeal_id  # type: ignore[union-attr, assignment]
         stored = appeals.load_state(connection, appeal_id)
         if stored is None:
             raise Unprocessable(f"no appeal {appeal_id} is registered: it was not launched through a door of ours")

@@ -19,7 +19,9 @@ from streams.inbox import Delivery
 
 SOURCE = "/muster/audience"
 SCAN_SECONDS = Histogram(
-    "muster_audience_scan_seconds", "Time to filter and count one shard", buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1)
+    "muster_audience_scan_seconds",
+    "Time to filter and count one shard",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
 )
 MEMBERS = Gauge("muster_audience_members", "Members that this worker holds in columns")
 
@@ -64,8 +66,17 @@ class AnswerScans:
         command = delivery.message
         if isinstance(command, ScanShard | InviteShard):
             index = await self._audience.caught_up(command.shard)
-            answer = self._count if isinstance(command, ScanShard) else self._select
-            await self._database.write(partial(answer, command=command, index=index, event_id=delivery.envelope.id))
+            await self._database.write(
+                partial(self._answer, command=command, index=index, event_id=delivery.envelope.id)
+            )
+
+    def _answer(
+        self, connection: Connection, *, command: ScanShard | InviteShard, index: AudienceIndex, event_id: str
+    ) -> None:
+        if isinstance(command, ScanShard):
+            self._count(connection, command=command, index=index, event_id=event_id)
+        else:
+            self._select(connection, command=command, index=index, event_id=event_id)
 
     def _count(self, connection: Connection, *, command: ScanShard, index: AudienceIndex, event_id: str) -> None:
         asked = ledger.asked_before(connection, command.appeal_id, command.shard, command.wave)
@@ -85,7 +96,5 @@ class AnswerScans:
         asked = ledger.asked_before(connection, command.appeal_id, command.shard, command.wave)
         members = index.select(command.criteria, asked, limit=command.limit, salt=command.appeal_id)
         size = ledger.fix_selection(connection, command.appeal_id, command.wave, command.shard, members)
-        selected = ShardSelected(
-            appeal_id=command.appeal_id, wave=command.wave, shard=command.shard, members=size
-        )
+        selected = ShardSelected(appeal_id=command.appeal_id, wave=command.wave, shard=command.shard, members=size)
         outbox.put(connection, [post(selected, event_id=f"{event_id}/selected", source=SOURCE, time=self._now())])

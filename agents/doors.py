@@ -154,9 +154,7 @@ def stop_appeal(  # noqa: PLR0913 - all of it is recorded with the stop
     connection: Connection, appeal_id: str, *, by: str, reason: str, event_id: str, now: datetime
 ) -> None:
     """No message of this appeal leaves any more.  Raises `NotFound` or `Refused`."""
-    _order(
-        connection, StopAppeal(given_by=by, appeal_id=appeal_id, reason=reason), event_id, now, allowed=appeals.OPEN
-    )
+    _order(connection, StopAppeal(given_by=by, appeal_id=appeal_id, reason=reason), event_id, now, allowed=appeals.OPEN)
 
 
 def _order(
@@ -223,7 +221,7 @@ def _only_appeal_that_asked(connection: Connection, member_id: int, shards: int)
         raise NotFound(f"no appeal has asked member {member_id}: name the appeal with --appeal")
     if len(still_open) > 1:
         raise Refused(f"several open appeals asked member {member_id}: name one with --appeal: {', '.join(still_open)}")
-    return (still_open or asked)[0]
+    return str((still_open or asked)[0])
 
 
 def confirm(  # noqa: PLR0913 - what a coordinator found

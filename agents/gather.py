@@ -15,7 +15,9 @@ T = TypeVar("T")
 class Gather(Generic[T]):
     """Writes all that has queued up while the last commit was under way."""
 
-    def __init__(self, database: Database, write: Callable[[Connection, Sequence[T]], None], *, limit: int = 512) -> None:
+    def __init__(
+        self, database: Database, write: Callable[[Connection, Sequence[T]], None], *, limit: int = 512
+    ) -> None:
         self._database = database
         self._write = write
         self._limit = limit

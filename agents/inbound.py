@@ -35,9 +35,7 @@ class Inbound:
 
     async def on_incoming(self, incoming: Incoming) -> None:
         fresh = await self._database.write(
-            partial(
-                receive, incoming=incoming, channel=self._channel, reply_id=f"m-{self._new_id()}", now=self._now()
-            )
+            partial(receive, incoming=incoming, channel=self._channel, reply_id=f"m-{self._new_id()}", now=self._now())
         )
         RECEIVED.labels(channel=self._channel.value, outcome="stored" if fresh else "repeated").inc()
 

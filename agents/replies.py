@@ -75,6 +75,7 @@ class Reading:
         self._told: list[Outgoing] = []
 
     def apply(self) -> Intent:
+        """Do all that follows; how the reply was understood."""
         received = self._received
         stored = replies.reply(self._connection, received.reply_id)
         words = stored.words if stored is not None else ""
@@ -83,10 +84,11 @@ class Reading:
         open_yes = received.member_id is not None and self._has_open_yes(meant, received.member_id)
         intent = resolved(reading, open_yes=open_yes).intent
         answer = received.answer or answer_of(reading, open_yes=open_yes)
+        desk: str | None = None
         if received.member_id is None:
             desk = self._from_nobody_known(intent, stored.address if stored is not None else "")
         elif received.answer is None and intent is Intent.OPT_OUT:
-            desk = self._opt_out(received.member_id, meant)
+            self._opt_out(received.member_id, meant)
         elif answer is not None:
             desk = self._answer(received.member_id, meant, answer)
         else:
@@ -192,7 +194,11 @@ class Reading:
             self._acknowledge(wording.Kind.ACK_OPT_OUT, [])
         else:
             self._acknowledge(wording.Kind.UNCLEAR, [])
-        return "unknown-number" if not addresses.owners(self._connection, self._received.channel, address) else "shared-number"
+        return (
+            "unknown-number"
+            if not addresses.owners(self._connection, self._received.channel, address)
+            else "shared-number"
+        )
 
     def _ask_a_person(self, meant: Sequence[Candidate], intent: Intent) -> str | None:
         if intent is Intent.EMPTY:

@@ -34,7 +34,7 @@ class Track:
         message, at = delivery.message, delivery.envelope.time
         if not outbox.first_time(connection, self._reader, delivery.envelope.id):
             return
-        appeal_id: str = message.appeal_id  # type: ignore[union-attr]
+        appeal_id: str = message.appeal_id  # type: ignore[union-attr, assignment]
         counts: Counts = dict(board.counts(connection, appeal_id))  # type: ignore[arg-type]
         _add(counts, _changes(message))
         board.put_counts(connection, appeal_id, counts, at)
@@ -73,7 +73,8 @@ def _changes(message: Message) -> Counts:
             return {"stood_down": 1}
         case DeliveryReported():
             return {
-                name: sum(getattr(item, name) for item in message.batches) for name in ("delivered", "failed", "settled")
+                name: sum(getattr(item, name) for item in message.batches)
+                for name in ("delivered", "failed", "settled")
             }
         case _:
             return {}
@@ -92,7 +93,7 @@ def _lines(message: Message) -> list[tuple[str, dict[str, object]]]:
         case say.MemberScreened():
             return [("confirmed" if message.matched else "no-match", {"member": message.member_id})]
         case say.AppealFilled() | say.AppealExpired() | say.AppealStopped():
-            details = {"confirmed": message.confirmed, "unreleased": message.unreleased}
+            details: dict[str, object] = {"confirmed": message.confirmed, "unreleased": message.unreleased}
             return [(type(message).__name__.removeprefix("Appeal").lower(), details)]
         case say.AppealPaused() | say.AppealResumed():
             return [(type(message).__name__.removeprefix("Appeal").lower(), {"by": message.by})]

@@ -167,7 +167,11 @@ def draw(view: View) -> Panel:
     """The whole board; it fits 80 columns."""
     style = _STYLES.get(view.status, "bold")
     title = Text.assemble(
-        ("Appeal ", "bold"), (view.appeal_id, "bold"), "  ", (view.status.upper(), style), "  DRILL" if view.drill else ""
+        ("Appeal ", "bold"),
+        (view.appeal_id, "bold"),
+        "  ",
+        (view.status.upper(), style),
+        "  DRILL" if view.drill else "",
     )
     return Panel(
         Group(_headline(view), "", _funnel(view), "", _wave_table(view), "", _troubles(view), "", _happened(view)),
@@ -208,7 +212,11 @@ def _funnel(view: View) -> Table:
     table.add_column(justify="right", width=10)
     table.add_column()
     for name, number in steps:
-        length = 0 if number == 0 else max(1, round(46 * (len(str(number)) - 1 + number / 10 ** len(str(number))) / len(str(most))))
+        length = (
+            0
+            if number == 0
+            else max(1, round(46 * (len(str(number)) - 1 + number / 10 ** len(str(number))) / len(str(most))))
+        )
         table.add_row(name, f"{number:,}", Text("━" * min(46, length), "green" if name == "confirmed" else "cyan"))
     return table
 
@@ -219,8 +227,12 @@ def _wave_table(view: View) -> Table:
         column.justify = "right"
     for wave in view.waves:
         done = f"{wave.sent / wave.invited:.0%}" if wave.invited else ""
-        numbers = (f"{wave.matched:,}", f"{wave.invited:,}", f"{wave.sent:,}", done) if wave.opened else ("", "", "", "")
-        table.add_row(str(wave.number), f"{wave.opens_at.astimezone():%H:%M}", *numbers, style="" if wave.opened else "dim")
+        numbers = (
+            (f"{wave.matched:,}", f"{wave.invited:,}", f"{wave.sent:,}", done) if wave.opened else ("", "", "", "")
+        )
+        table.add_row(
+            str(wave.number), f"{wave.opens_at.astimezone():%H:%M}", *numbers, style="" if wave.opened else "dim"
+        )
     return table
 
 

@@ -23,7 +23,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "topics": ("muster.commands.log", "topics_app", "Create the topics, or check them."),
     "dead-letters": ("muster.commands.log", "letters_app", "What could not be used, and why."),
     "schemas": ("muster.commands.log", "schemas_app", "The published types as JSON Schema."),
-    "smsc-sim": ("muster.commands.simulate", "smsc_sim", "An SMS gateway for rehearsals, with simulated people behind it."),
+    "smsc-sim": (
+        "muster.commands.simulate",
+        "smsc_sim",
+        "An SMS gateway for rehearsals, with simulated people behind it.",
+    ),
     "doctor": ("muster.commands.doctor", "doctor", "Check log, database, gateway, clock and disk."),
 }
 

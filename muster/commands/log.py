@@ -31,7 +31,10 @@ def check(as_json: AsJSON = False) -> None:
     """Compare the log with what Muster needs."""
     with open_door() as door:
         found = check_topics(door.settings.log, door.settings.shards)
-        words = "\n".join(f"{item.topic} {item.what}: {item.remedy}" for item in found) or "All topics are as they should be."
+        words = (
+            "\n".join(f"{item.topic} {item.what}: {item.remedy}" for item in found)
+            or "All topics are as they should be."
+        )
         facts = [{"topic": item.topic, "what": item.what, "remedy": item.remedy} for item in found]
         tell({"differences": facts}, words, as_json=as_json)
         if found:

@@ -61,7 +61,9 @@ def _caller(door: Door, *, mobile: str | None, card: str | None) -> int:
 def confirm(
     appeal_id: Annotated[str, typer.Argument()],
     member_id: Annotated[int, typer.Argument()],
-    no_match: Annotated[bool, typer.Option("--no-match", help="The screening found that this member does not fit.")] = False,
+    no_match: Annotated[
+        bool, typer.Option("--no-match", help="The screening found that this member does not fit.")
+    ] = False,
     as_json: AsJSON = False,
 ) -> None:
     """Record the screening of a member who said yes: a confirmed donor, or (--no-match) not one."""

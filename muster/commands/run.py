@@ -27,7 +27,9 @@ def up(
         settings = door.settings
     if metrics_port:
         settings = settings.model_copy(update={"metrics_port": metrics_port})
-    typer.echo(f"Muster is up.  Home: {settings.home}   Log: {settings.log}   Gateway: {settings.sms.host}:{settings.sms.port}")
+    typer.echo(
+        f"Muster is up.  Home: {settings.home}   Log: {settings.log}   Gateway: {settings.sms.host}:{settings.sms.port}"
+    )
     typer.echo("File a request in another terminal: muster request file SPEC")
     _work(settings)
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select
 from agents import doors
 from registry import addresses, appeals, replies
 from registry.database import Database
-from registry.errors import NotFound, Refused
+from registry.errors import DatabaseUnreachable, NotFound, Refused
 from registry.members import MEMBERS
-from rehearsal.people import OpenYes
+from rehearsal.desk import DeskBusy, OpenYes
 from schemas.spec import AppealSpec
 from schemas.words import Answer, Channel
 
@@ -27,12 +27,14 @@ class RehearsalDesk:
         self._now = now
         self._new_id = new_id
 
-    async def record_answer(self, mobile: str, said_yes: bool) -> None:  # noqa: FBT001 - the port's signature
+    async def record_answer(self, mobile: str, *, said_yes: bool) -> None:
         """Write down what a caller said; who cannot be told apart is left to a person, as a real seat would."""
         try:
             await self._database.write(partial(self._record, mobile=mobile, said_yes=said_yes))
         except (NotFound, Refused):
             return
+        except DatabaseUnreachable as exc:
+            raise DeskBusy(str(exc)) from exc
 
     def _record(self, connection: Connection, *, mobile: str, said_yes: bool) -> None:
         owners = addresses.owners(connection, Channel.SMS, mobile)
@@ -50,9 +52,12 @@ class RehearsalDesk:
 
     async def open_yes(self) -> list[OpenYes]:
         """Everybody who said yes to an open appeal and waits for a call."""
-        return await self._database.read(_open_yes)
+        try:
+            return await self._database.read(_open_yes)
+        except DatabaseUnreachable as exc:
+            raise DeskBusy(str(exc)) from exc
 
-    async def confirm(self, appeal_id: str, member_id: int, matched: bool) -> None:  # noqa: FBT001 - as above
+    async def confirm(self, appeal_id: str, member_id: int, *, matched: bool) -> None:
         try:
             await self._database.write(
                 partial(
@@ -67,6 +72,8 @@ class RehearsalDesk:
             )
         except (NotFound, Refused):
             return
+        except DatabaseUnreachable as exc:
+            raise DeskBusy(str(exc)) from exc
 
 
 def _open_yes(connection: Connection) -> list[OpenYes]:

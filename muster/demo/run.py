@@ -25,9 +25,10 @@ from muster.demo.story import Commands, Narrator, drill_spec, launch, story_spec
 from muster.demo.witness import Verdict, Witness, judge
 from muster.settings import Settings, read_settings
 from registry.database import Database
-from rehearsal.coordinators import Coordinators
+from rehearsal.coordinators import screen_answers
 from rehearsal.generate import generate_members
-from rehearsal.seats import Seats
+from rehearsal.seats import staff_seats
+from rehearsal.telephone import Telephone
 
 STORY_LIMIT = 600.0
 _DRILL_SIZE = 200_000
@@ -55,6 +56,7 @@ class Stage:
     environment: Mapping[str, str]
     clock: AppealClock
     database: Database
+    session: aiohttp.ClientSession
     witness: Witness
     commands: Commands
     console: Console
@@ -99,7 +101,7 @@ async def rehearse(options: Options, console: Console) -> dict[str, object]:
         database = stack.enter_context(Database(settings.database))
         clock = AppealClock(start, options.speed)
         desk = RehearsalDesk(database, shards=settings.shards, now=clock.now, new_id=_new_id)
-        stage = Stage(options, settings, environment, clock, database, witness, commands, console, desk)
+        stage = Stage(options, settings, environment, clock, database, session, witness, commands, console, desk)
         figures = await _perform(stage, float(imported["rows_per_second"]), began)  # type: ignore[arg-type]
     if options.report is not None:
         options.report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -109,13 +111,16 @@ async def rehearse(options: Options, console: Console) -> dict[str, object]:
 
 async def _perform(stage: Stage, rows_per_second: float, began: float) -> dict[str, object]:
     options, console = stage.options, stage.console
-    console.print(f"[bold]2[/] The appeal: platelets, group AB, {options.need} donors, four hours at {options.speed:g}x")
-    seats = Seats(stage.witness.url, stage.desk)
-    coordinators = Coordinators(
-        stage.witness.url, stage.desk, now=stage.clock.now, speed=options.speed, seed=options.seed
+    console.print(
+        f"[bold]2[/] The appeal: platelets, group AB, {options.need} donors, four hours at {options.speed:g}x"
     )
+    telephone = Telephone(stage.session, stage.witness.url)
+    now, speed, seed = stage.clock.now, options.speed, options.seed
     async with asyncio.TaskGroup() as people:
-        working = [people.create_task(seats.run()), people.create_task(coordinators.run())]
+        working = [
+            people.create_task(staff_seats(telephone, stage.desk, now, speed, seed=seed)),
+            people.create_task(screen_answers(stage.desk, telephone, now, speed, seed=seed)),
+        ]
         story = await launch(stage.commands, story_spec(options.need), options.folder, "story")
         view = await _watch(stage, story)
         await stage.witness.settle()
@@ -146,9 +151,7 @@ async def _perform(stage: Stage, rows_per_second: float, began: float) -> dict[s
 async def _watch(stage: Stage, appeal_id: str) -> board.View:
     """The live board where there is a terminal, lines where there is none."""
     if not stage.console.is_terminal:
-        return await until_closed(
-            stage.database, appeal_id, stage.clock, Narrator(stage.console), limit=STORY_LIMIT
-        )
+        return await until_closed(stage.database, appeal_id, stage.clock, Narrator(stage.console), limit=STORY_LIMIT)
     with Live(console=stage.console, auto_refresh=False) as live:
         return await until_closed(
             stage.database,
@@ -165,13 +168,13 @@ async def _recall(stage: Stage) -> tuple[Verdict, float]:
     appeal_id = await launch(stage.commands, drill_spec(size), stage.options.folder, "drill")
     reference = f"mass/{appeal_id}/1"
     member = await _first_asked(stage, reference)
-    await stage.desk.record_answer(member, True)  # noqa: FBT003 - the port's signature
+    await stage.desk.record_answer(member, said_yes=True)
     waiting = await _until(stage.desk.open_yes, lambda found: any(entry.appeal_id == appeal_id for entry in found))
     decisive = next(entry for entry in waiting if entry.appeal_id == appeal_id)
     await _until(
         stage.witness.counts, lambda counts: counts.get(reference, {}).get("messages", 0) >= size / 2, every=0.01
     )
-    await stage.desk.confirm(appeal_id, decisive.member_id, True)  # noqa: FBT003 - as above
+    await stage.desk.confirm(appeal_id, decisive.member_id, matched=True)
     acknowledged = time.time()
     await until_closed(stage.database, appeal_id, stage.clock, lambda _: None, limit=60)
     await stage.witness.settle()
@@ -193,9 +196,7 @@ async def _until(ask: Callable[[], object], good: Callable[[object], bool], *, e
 
 async def _judge(stage: Stage, appeal_id: str) -> Verdict:
     counts = await stage.witness.counts()
-    seen = {
-        name: await stage.witness.numbers(name) for name in counts if name.startswith(f"mass/{appeal_id}/")
-    }
+    seen = {name: await stage.witness.numbers(name) for name in counts if name.startswith(f"mass/{appeal_id}/")}
     return await stage.database.read(
         partial(judge, appeal_id=appeal_id, counts=counts, seen=seen, size=stage.settings.dispatch.batch_size)
     )

@@ -77,9 +77,11 @@ def judge(
     size: int,
 ) -> Verdict:
     """Lost: recorded as sent and never seen, or selected and neither seen, withdrawn, refused nor uncertain."""
-    waves = connection.execute(
-        select(SELECTIONS.c.wave).where(SELECTIONS.c.appeal_id == appeal_id).distinct()
-    ).scalars().all()
+    waves = (
+        connection.execute(select(SELECTIONS.c.wave).where(SELECTIONS.c.appeal_id == appeal_id).distinct())
+        .scalars()
+        .all()
+    )
     found = [counts.get(f"mass/{appeal_id}/{wave}", {}) for wave in waves]
     invited = lost = withdrawn = 0
     fates: dict[Fate, int] = {}
@@ -147,5 +149,5 @@ def _lost(connection: Connection, fates: dict[int, Fate | None], seen: set[str])
     for start in range(0, len(sent), 10_000):
         chunk = sent[start : start + 10_000]
         mobiles = connection.execute(select(MEMBERS.c.mobile).where(MEMBERS.c.id.in_(chunk))).scalars()
-        missing += sum((mobile or "").lstrip("+") not in seen for mobile in mobiles)
+        missing += sum((mobile or "").removeprefix("+86") not in seen for mobile in mobiles)
     return missing
