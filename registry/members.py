@@ -5,7 +5,7 @@ at a time (`decisions.permissions` says what the bits mean).  `id` never changes
 grows with every change, see `registry.revisions`.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, SmallInteger, String, Table, false, text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, SmallInteger, String, Table, text
 
 from registry.columns import Moment
 from registry.metadata import METADATA
@@ -19,7 +19,9 @@ MEMBERS = Table(
     Column("card_number", String(32), comment="the import's key; none once erased"),
     Column("name", String(64)),
     Column("mobile", String(16), comment="E.164, +86 and 11 digits"),
-    Column("mobile_shared", Boolean, nullable=False, server_default=false(), comment="other members have this mobile"),
+    Column(
+        "mobile_shared", Boolean, nullable=False, server_default=text("false"), comment="other members have this mobile"
+    ),
     Column("email", String(254)),
     Column("preferred_channel", String(8)),
     Column("language", String(8), nullable=False, server_default="zh"),

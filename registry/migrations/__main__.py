@@ -1,0 +1,28 @@
+"""Writes the next migration: `python -m registry.migrations 0002 "What it is for"`.
+
+Before the first release the one migration is made anew: delete `versions/0001_*.py`, then
+`python -m registry.migrations 0001 "All tables"`.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from alembic import command
+from sqlalchemy import create_engine
+
+from registry.migrate import configuration
+
+
+def main(number: str, message: str) -> None:
+    """Compare an empty database, brought to the newest version, with the tables in the code; write the difference."""
+    with create_engine("sqlite://").connect() as connection:
+        config = configuration(connection)
+        command.upgrade(config, "head")
+        command.revision(config, message, autogenerate=True, rev_id=number)
+    for path in (Path(__file__).parent / "versions").glob(f"{number}_*.py"):
+        path.write_text(re.sub(r"\n +# ### .*", "", path.read_text()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

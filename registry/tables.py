@@ -1,0 +1,21 @@
+"""Every table of ours: whoever imports this has them all in `METADATA`, which the migrations are compared with."""
+
+from registry import (
+    appeals,
+    board,
+    erasure,
+    leases,
+    ledger,
+    members,
+    opt_outs,
+    outbox,
+    receipts,
+    replies,
+    revisions,
+)
+from registry.importing import progress
+from registry.metadata import METADATA
+
+MODULES = (appeals, board, erasure, leases, ledger, members, opt_outs, outbox, progress, receipts, replies, revisions)
+
+__all__ = ["METADATA", "MODULES"]

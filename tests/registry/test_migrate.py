@@ -1,0 +1,97 @@
+"""A database is made, checked or refused; nothing is written to one that is not ours."""
+
+import ast
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+import registry
+from registry import tables
+from registry.database import Database, open_engine
+from registry.errors import DatabaseUnreachable, WrongVersion
+from registry.migrate import COMPARING, VERSION_TABLE, create_or_check
+
+
+def test_the_migrations_make_exactly_the_tables_in_the_code(database: Database):
+    with database.snapshot() as connection:
+        context = MigrationContext.configure(connection, opts={**COMPARING})
+        assert compare_metadata(context, tables.METADATA) == []
+
+
+def test_every_module_with_a_table_is_listed():
+    # A table in a module that nobody imported would be missing from new databases.
+    folder = Path(registry.__file__).parent
+    with_tables = {
+        path
+        for path in folder.rglob("*.py")
+        if any(
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Table"
+            for node in ast.walk(ast.parse(path.read_text()))
+        )
+    }
+    assert with_tables == {Path(module.__file__ or "") for module in tables.MODULES}
+
+
+def test_a_second_time_finds_everything_in_order(empty_url: str):
+    create_or_check(empty_url, migrate=False)
+    create_or_check(empty_url, migrate=False)
+    create_or_check(empty_url, migrate=True)
+
+
+@pytest.mark.parametrize("migrate", [False, True])
+def test_a_newer_database_is_refused(empty_url: str, migrate: bool):
+    create_or_check(empty_url, migrate=False)
+    _execute(empty_url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(WrongVersion, match=r"9999.*newer"):
+        create_or_check(empty_url, migrate=migrate)
+
+
+@pytest.mark.parametrize("migrate", [False, True])
+def test_a_database_with_other_tables_is_refused_and_left_alone(empty_url: str, migrate: bool):
+    _execute(empty_url, "CREATE TABLE payroll (id INTEGER)")
+    with pytest.raises(WrongVersion, match="MUSTER_DATABASE"):
+        create_or_check(empty_url, migrate=migrate)
+    engine = open_engine(empty_url)
+    with engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["payroll"]
+    engine.dispose()
+
+
+def test_looking_at_a_foreign_sqlite_file_does_not_change_a_byte(tmp_path: Path):
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE payroll (id INTEGER)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(WrongVersion):
+        create_or_check(f"sqlite:///{path}", migrate=True)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
+    path = tmp_path / "members.db"
+    path.write_text("card_number,name\n" * 100)
+    with pytest.raises(WrongVersion, match="no SQLite database"):
+        create_or_check(f"sqlite:///{path}", migrate=False)
+
+
+def test_a_folder_that_is_not_there_is_named_as_unreachable(tmp_path: Path):
+    with pytest.raises(DatabaseUnreachable):
+        create_or_check(f"sqlite:///{tmp_path}/nowhere/muster.db", migrate=False)
+
+
+def test_a_server_that_is_away_is_named_as_unreachable(unused_tcp_port: int):
+    with pytest.raises(DatabaseUnreachable):
+        create_or_check(f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/muster", migrate=False)
+
+
+def _execute(url: str, statement: str) -> None:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
