@@ -1,5 +1,6 @@
 """A letter as bytes: rendered once, with the few lines spliced in that differ from one address to the next."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -17,6 +18,7 @@ from schemas.words import Purpose
 PLAIN = SMTP.clone(cte_type="7bit")
 LONGEST_SUBJECT = 60
 LONGEST_ADDRESS = 254
+HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 def deliverable(address: str) -> str | None:
@@ -28,8 +30,8 @@ def deliverable(address: str) -> str | None:
         wired = f"{local}@{domain if domain.isascii() else domain.encode('idna').decode('ascii')}"
     except UnicodeError:
         return None
-    plain = all("!" <= sign <= "~" and sign not in '<>(),;:"[]\\' for sign in wired)
-    return wired if plain and wired.count("@") == 1 and len(wired) <= LONGEST_ADDRESS else None
+    plain = all("!" <= sign <= "~" and sign not in '<>(),;:"[]@\\' for sign in local)
+    return wired if plain and HOST.fullmatch(wired.rpartition("@")[2]) and len(wired) <= LONGEST_ADDRESS else None
 
 
 def subject_of(letter: Letter) -> str:
@@ -73,7 +75,7 @@ class Renderer:
         return Rendered(letter.reference, letter.purpose, body.removesuffix(b"\r\n") + b"\r\n.\r\n")
 
     def content(self, rendered: Rendered, address: str, member_id: int, nonce: str) -> bytes:
-        """The whole letter to one address, as it follows the DATA command; member 0 is nobody, who can leave no list."""
+        """The letter to one address, as it follows the DATA command; member 0 is nobody, who can leave no list."""
         head = f"To: {address}\r\nMessage-ID: {self._keys.message_id(rendered.reference, nonce)}\r\n"
         if member_id:
             head += self._opt_out(Subscription(member_id, rendered.purpose))

@@ -53,7 +53,8 @@ class MailServer:
     def seen(self) -> list[Seen]:
         lines = [json.loads(line) for line in self.out.read_text(encoding="utf-8").splitlines()]
         return [
-            Seen(e["connection"], e["from"], e["to"], e["tls"], e["hello"], base64.b64decode(e["content"])) for e in lines
+            Seen(e["connection"], e["from"], e["to"], e["tls"], e["hello"], base64.b64decode(e["content"]))
+            for e in lines
         ]
 
     def recipients(self) -> list[str]:
@@ -112,8 +113,7 @@ def make_notifier(registry):
     return make
 
 
-@pytest.fixture
-def letter() -> Letter:
+def a_letter() -> Letter:
     return Letter(
         text="【12351】急需AB型血小板，请回复1。拒收请回复R\n.第二行以点开头\n",
         reference="mass/a-2011/1",
@@ -122,6 +122,11 @@ def letter() -> Letter:
         subject="急需AB型血小板",
         purpose=Purpose.BLOOD,
     )
+
+
+@pytest.fixture
+def letter() -> Letter:
+    return a_letter()
 
 
 def yes() -> bool:

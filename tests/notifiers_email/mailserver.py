@@ -33,7 +33,7 @@ class Scripted:
         self.asked = Counter()
         self.connections = {}
         self.per_connection = Counter()
-        self.out = Path(options.out).open("a", encoding="utf-8", buffering=1)
+        self.out = Path(options.out).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open as long as we live
 
     def still(self, name, address):
         """True for the first n times, where the address says n."""
@@ -46,13 +46,13 @@ class Scripted:
     def number(self, session: Session) -> int:
         return self.connections.setdefault(id(session), len(self.connections) + 1)
 
-    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: N802 - aiosmtpd names them
         session.host_name = hostname
         if self.options.pipelining:
             responses.insert(1, "250-PIPELINING")
         return responses
 
-    async def handle_MAIL(self, server, session, envelope: Envelope, address, mail_options):
+    async def handle_MAIL(self, server, session, envelope: Envelope, address, mail_options):  # noqa: N802
         self.per_connection[self.number(session)] += 1
         if self.options.per_connection and self.per_connection[self.number(session)] > self.options.per_connection:
             await server.push("421 4.7.0 enough for one connection")
@@ -63,7 +63,7 @@ class Scripted:
         envelope.mail_from = address
         return "250 OK"
 
-    async def handle_RCPT(self, server, session, envelope: Envelope, address: str, rcpt_options):
+    async def handle_RCPT(self, server, session, envelope: Envelope, address: str, rcpt_options):  # noqa: N802
         if address.startswith("gone"):
             return "550 5.1.1 no such mailbox here: <" + address + ">"
         if address.startswith("full"):
@@ -76,7 +76,7 @@ class Scripted:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope: Envelope):
+    async def handle_DATA(self, server, session, envelope: Envelope):  # noqa: N802
         address = envelope.rcpt_tos[0]
         entry = {
             "connection": self.number(session),

@@ -77,9 +77,7 @@ async def test_the_text_arrives_as_written(server, make_notifier, letter, text):
     ],
     ids=lambda value: value.split("@")[0].strip("-") if isinstance(value, str) and "@" in value else None,
 )
-async def test_what_the_server_does_decides_the_outcome(
-    server, make_notifier, letter, address, expected, times_seen
-):
+async def test_what_the_server_does_decides_the_outcome(server, make_notifier, letter, address, expected, times_seen):
     async with asyncio.timeout(20), make_notifier(server.port, verdict_seconds=0.5) as notifier:
         (outcome,) = await notifier.send(letter, [address], yes)
 
@@ -88,7 +86,14 @@ async def test_what_the_server_does_decides_the_outcome(
 
 
 async def test_trouble_with_some_does_not_touch_the_others(server, make_notifier, letter, registry):
-    to = [*addresses(40), "gone@x.test", "cut-dot@x.test", "busy-1-mixed@x.test", "cut-rcpt-1-mixed@x.test", *addresses(40, "n")]
+    to = [
+        *addresses(40),
+        "gone@x.test",
+        "cut-dot@x.test",
+        "busy-1-mixed@x.test",
+        "cut-rcpt-1-mixed@x.test",
+        *addresses(40, "n"),
+    ]
     async with asyncio.timeout(20), make_notifier(server.port) as notifier:
         outcomes = await notifier.send(letter, to, yes)
 
