@@ -5,7 +5,7 @@ A stop is honoured generously, a yes or a no only when nothing speaks against it
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from decisions import reply_words as say
@@ -44,9 +44,13 @@ def understand(text: str) -> Reading:
     added = without_our_own(words)
     if not trimmed(added):
         return _read(Intent.UNCLEAR, Reason.QUOTED)
-    core = trimmed(added)
-    for rule in _RULES:
-        reading = rule(added, core)
+    return _first_that_knows(_RULES, added)
+
+
+def _first_that_knows(rules: Sequence["_Rule"], words: str) -> Reading:
+    core = trimmed(words)
+    for rule in rules:
+        reading = rule(words, core)
         if reading is not None:
             return reading
     return _read(Intent.UNCLEAR, Reason.UNKNOWN)
@@ -128,7 +132,9 @@ def _for_one_of_several(words: str, _core: str) -> Reading | None:
     if found is None:
         return None
     letter, rest = found.groups()
-    reading = understand(rest + ("?" if words.rstrip().endswith("?") else ""))
+    asked = "?" if words.rstrip().endswith("?") else ""
+    # One letter names one appeal: what follows it is read without looking for another.
+    reading = _first_that_knows([rule for rule in _RULES if rule is not _for_one_of_several], rest + asked)
     plain_enough = reading.reason is Reason.EXACT or not rest[:1].isascii()
     return replace(reading, prefix=letter.upper()) if plain_enough and reading.intent in _DECIDED else None
 
