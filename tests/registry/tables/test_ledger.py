@@ -1,0 +1,259 @@
+"""The ledger: who was selected, who claimed which positions, and what became of them."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from registry import ledger
+from registry.database import Database
+from registry.ledger import Fate, Orphan, Range, Record
+from tests.registry.tables.waiting import wait_for_a_blocked_session
+
+NOW = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
+APPEAL = "a-20111124-0001"
+BATCH = f"{APPEAL}/1/3/0"
+SENT, UNCERTAIN = Fate.SENT, Fate.UNCERTAIN
+
+
+def _claim(
+    connection: Connection, first: int, last: int, *, token: str = "t", batch: str = BATCH, epoch: int = 1
+) -> Range:
+    span = Range(batch, first, last)
+    ledger.claim(connection, span, appeal_id=APPEAL, wave=1, owner="one", epoch=epoch, token=token, at=NOW)
+    return span
+
+
+def _of(
+    first: int, fates: list[Fate], *, batch: str = BATCH, wave: int = 1, ids: tuple[str, ...] | None = None
+) -> Record:
+    return Record(
+        Range(batch, first, first + len(fates)), APPEAL, wave, bytes(fates), ids or tuple(f"g{n}" for n in fates)
+    )
+
+
+def _record(connection: Connection, *records: Record) -> None:
+    ledger.record(connection, records, NOW)
+
+
+# --- selections -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_selection_stands(connection: Connection):
+    assert ledger.fix_selection(connection, APPEAL, 1, 3, np.array([7, 5, 9])) == 3
+    assert ledger.fix_selection(connection, APPEAL, 1, 3, np.array([1, 2, 3, 4])) == 3
+    assert ledger.selected(connection, APPEAL, 1, 3, 0, 100) == [7, 5, 9]
+
+
+def test_a_selection_may_be_empty(connection: Connection):
+    assert ledger.fix_selection(connection, APPEAL, 1, 3, np.empty(0, np.int64)) == 0
+    assert ledger.selected(connection, APPEAL, 1, 3, 0, 256) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "count"), [(0, 256), (256, 256), (512, 256), (700, 5), (999, 1), (999, 9), (1_000, 3)]
+)
+def test_a_slice_is_the_members_at_those_positions(connection: Connection, first: int, count: int):
+    members = np.arange(1, 1_001) * 9_007_199_254_740 + 1  # ids of more than four bytes
+    ledger.fix_selection(connection, APPEAL, 1, 3, members)
+    assert ledger.selected(connection, APPEAL, 1, 3, first, count) == members[first : first + count].tolist()
+
+
+def test_a_selection_that_was_never_made_has_no_members(connection: Connection):
+    assert ledger.selected(connection, APPEAL, 1, 3, 0, 256) == []
+
+
+def test_earlier_waves_of_a_shard_are_known(connection: Connection):
+    for wave, shard, members in ((1, 3, [1, 2]), (2, 3, [3]), (3, 3, [4]), (1, 4, [9])):
+        ledger.fix_selection(connection, APPEAL, wave, shard, np.array(members))
+    ledger.fix_selection(connection, "a-another", 1, 3, np.array([8]))
+    assert sorted(ledger.asked_before(connection, APPEAL, 3, 3)) == [1, 2, 3]
+    assert sorted(ledger.asked_before(connection, APPEAL, 3, 1)) == []
+
+
+def test_a_member_is_found_in_the_latest_wave_that_asked(connection: Connection):
+    for wave, members in ((1, [5, 7]), (2, [7, 9, 5])):
+        ledger.fix_selection(connection, APPEAL, wave, 3, np.array(members))
+    assert ledger.asked_in_wave(connection, APPEAL, 3, 5) == (2, 2)
+    assert ledger.asked_in_wave(connection, APPEAL, 3, 4) is None
+    assert ledger.asked_in_wave(connection, APPEAL, 4, 5) is None
+    assert ledger.asked_in_wave(connection, "a-another", 3, 5) is None
+
+
+# --- claims ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_has_touched_is_one_gap(connection: Connection):
+    assert ledger.unclaimed(connection, BATCH, 256) == [(0, 256)]
+    assert ledger.unclaimed(connection, BATCH, 0) == []
+
+
+def test_gaps_lie_between_claims_and_records(connection: Connection):
+    _claim(connection, 10, 20)
+    _record(connection, _of(30, [SENT] * 5))
+    _claim(connection, 35, 40, batch=f"{BATCH}0")  # another batch
+    assert ledger.unclaimed(connection, BATCH, 50) == [(0, 10), (20, 30), (35, 50)]
+
+
+@settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.sets(st.integers(1, 59)), touched=st.lists(st.integers(0, 3), min_size=60, max_size=60))
+def test_gaps_are_exactly_what_is_left(sqlite_database: Database, cuts: set[int], touched: list[int]):
+    edges = [0, *sorted(cuts), 60]
+    free = set(range(60))
+    with sqlite_database.engine.connect() as connection:
+        for (first, last), what in zip(itertools.pairwise(edges), touched, strict=False):
+            if what & 1:
+                _claim(connection, first, last)
+            if what & 2:
+                _record(connection, _of(first, [SENT] * (last - first)))
+            if what:
+                free -= set(range(first, last))
+        gaps = ledger.unclaimed(connection, BATCH, 60)
+        connection.rollback()
+    assert {position for first, last in gaps for position in range(first, last)} == free
+    assert all(first < last for first, last in gaps)
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(gaps))
+
+
+def test_the_same_positions_are_never_claimed_twice(database: Database):
+    with database.transaction() as connection:
+        _claim(connection, 0, 10, token="one")
+    with pytest.raises(IntegrityError), database.transaction() as connection:
+        _claim(connection, 0, 10, token="two")
+
+
+def test_an_orphan_is_a_claim_without_a_record(connection: Connection):
+    _claim(connection, 0, 10, token="one", epoch=4)
+    _claim(connection, 10, 20, token="two")
+    _record(connection, _of(10, [SENT] * 10))
+    assert ledger.orphans(connection, BATCH) == [Orphan(Range(BATCH, 0, 10), "one", 4, "one")]
+    _record(connection, _of(0, [UNCERTAIN] * 10))
+    assert ledger.orphans(connection, BATCH) == []
+
+
+def test_a_claim_of_which_nothing_was_sent_is_taken_back(connection: Connection):
+    span = _claim(connection, 0, 10, token="mine")
+    assert ledger.unclaim(connection, span, "mine")
+    assert ledger.unclaimed(connection, BATCH, 10) == [(0, 10)]
+    assert not ledger.unclaim(connection, span, "mine")
+
+
+def test_another_owners_claim_is_not_taken_back(connection: Connection):
+    span = _claim(connection, 0, 10, token="theirs")
+    assert not ledger.unclaim(connection, span, "mine")
+    assert len(ledger.orphans(connection, BATCH)) == 1
+
+
+def test_a_claim_that_a_successor_has_settled_is_not_taken_back(connection: Connection):
+    span = _claim(connection, 0, 10, token="mine")
+    _record(connection, _of(0, [UNCERTAIN] * 10))
+    assert not ledger.unclaim(connection, span, "mine")
+    assert ledger.unclaimed(connection, BATCH, 10) == []
+
+
+# --- shared numbers -------------------------------------------------------------------------------------------------
+
+
+def test_a_shared_number_is_asked_once_in_a_wave(connection: Connection):
+    assert ledger.ask_shared(connection, APPEAL, 1, {"+861": 1, "+862": 2}) == {"+861", "+862"}
+    assert ledger.ask_shared(connection, APPEAL, 1, {"+861": 7, "+863": 3}) == {"+863"}
+    assert ledger.ask_shared(connection, APPEAL, 2, {"+861": 7}) == {"+861"}
+    assert ledger.ask_shared(connection, "a-another", 1, {"+861": 7}) == {"+861"}
+    assert ledger.ask_shared(connection, APPEAL, 1, {}) == set()
+
+
+def test_a_claim_that_was_taken_back_does_not_lose_the_shared_number(connection: Connection):
+    ledger.ask_shared(connection, APPEAL, 1, {"+861": 1})
+    assert ledger.ask_shared(connection, APPEAL, 1, {"+861": 1}) == {"+861"}
+    assert ledger.ask_shared(connection, APPEAL, 1, {"+861": 2}) == set()
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+def test_records_of_a_batch_come_in_the_order_of_positions(connection: Connection):
+    late, early = _of(10, [SENT, Fate.REFUSED], ids=("g1", "")), _of(0, [SENT] * 10)
+    _record(connection, late, early)
+    _record(connection)
+    assert ledger.records_of(connection, BATCH) == [early, late]
+
+
+def test_a_late_record_replaces_uncertain(connection: Connection):
+    _claim(connection, 0, 3)
+    _record(connection, _of(0, [UNCERTAIN] * 3, ids=("", "", "")))
+    knows = _of(0, [SENT, SENT, UNCERTAIN], ids=("g1", "g2", ""))
+    _record(connection, knows)
+    assert ledger.records_of(connection, BATCH) == [knows]
+
+
+def test_uncertain_never_replaces_what_is_known(connection: Connection):
+    knows = _of(0, [SENT, SENT, UNCERTAIN], ids=("g1", "g2", ""))
+    _record(connection, knows)
+    _record(connection, _of(0, [UNCERTAIN] * 3, ids=("", "", "")), _of(3, [UNCERTAIN], ids=("",)))
+    assert ledger.records_of(connection, BATCH) == [knows, _of(3, [UNCERTAIN], ids=("",))]
+
+
+def test_whoever_follows_the_records_sees_a_late_one_again(connection: Connection):
+    other = _of(0, [SENT], batch="b")
+    _record(connection, _of(0, [UNCERTAIN]), other)
+    seen = ledger.records_after(connection, 0, 100)
+    assert [record.fates for _, record in seen] == [bytes([SENT]), bytes([UNCERTAIN])]  # what is known goes first
+    late = _of(0, [SENT])
+    _record(connection, late)
+    assert [record for _, record in ledger.records_after(connection, seen[-1][0], 100)] == [late]
+    _record(connection, _of(0, [SENT], batch="c"))
+    numbers = [number for number, _ in ledger.records_after(connection, 0, 100)]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 3
+
+
+def test_records_are_read_in_portions(connection: Connection):
+    _record(connection, *(_of(n, [SENT]) for n in range(5)))
+    first = ledger.records_after(connection, 0, 3)
+    rest = ledger.records_after(connection, first[-1][0], 3)
+    assert [record.range.first for _, record in (*first, *rest)] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.postgres
+def test_a_smaller_number_never_appears_after_a_larger_one(postgres_database: Database):
+    def write_second() -> None:
+        with postgres_database.transaction() as connection:
+            _record(connection, _of(1, [SENT]))
+
+    with ThreadPoolExecutor(1) as pool:
+        with postgres_database.transaction() as first:
+            _record(first, _of(0, [SENT]))
+            second = pool.submit(write_second)
+            wait_for_a_blocked_session(postgres_database)
+            with postgres_database.snapshot() as reader:
+                assert ledger.records_after(reader, 0, 10) == []
+        second.result(10)
+    with postgres_database.snapshot() as reader:
+        assert [record.range.first for _, record in ledger.records_after(reader, 0, 10)] == [0, 1]
+
+
+def test_fates_add_up_over_batches_and_waves(connection: Connection):
+    _record(
+        connection,
+        _of(0, [SENT, SENT, Fate.REFUSED]),
+        _of(3, [Fate.WITHDRAWN, Fate.SHARED]),
+        _of(0, [SENT, Fate.OPTED_OUT], batch="b", wave=2),
+        _of(0, [SENT], batch="ack", wave=0),  # an answer to a reply is no mass message
+        Record(Range("c", 0, 1), "a-another", 1, bytes([SENT]), ("",)),
+    )
+    assert ledger.fates(connection, APPEAL) == {
+        Fate.SENT: 3,
+        Fate.REFUSED: 1,
+        Fate.WITHDRAWN: 1,
+        Fate.SHARED: 1,
+        Fate.OPTED_OUT: 1,
+    }
+    assert ledger.fates(connection, APPEAL, 2) == {Fate.SENT: 1, Fate.OPTED_OUT: 1}
+    assert ledger.fates(connection, APPEAL, 0) == {Fate.SENT: 1}
+    assert ledger.fates(connection, "a-nobody") == {}
