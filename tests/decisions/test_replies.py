@@ -117,7 +117,7 @@ LETTERED = [
     Said("A 可以，晚上八点后", Intent.YES, Reason.TIMED, "A"),
     Said("C-1", Intent.YES, prefix="C"),
     Said("A型", Intent.UNCLEAR, Reason.BLOOD_TYPE),
-    Said("A1?", Intent.UNCLEAR),
+    Said("A1?", Intent.QUESTION),
     Said("a yes", Intent.YES, prefix="A"),
     Said("ano", Intent.UNCLEAR),
 ]
