@@ -14,7 +14,6 @@ from decisions import wording
 from decisions.matching import check_spec
 from decisions.problems import Problem
 from decisions.shards import shard_of
-from decisions.text_rules import check_mass_text
 from registry import appeals, ledger, opt_outs, outbox, replies
 from registry.errors import NotFound, Refused
 from schemas.appeals import LaunchAppeal, MemberScreened, PauseAppeal, ResumeAppeal, StopAppeal
@@ -136,7 +135,7 @@ def _text_problems(spec: AppealSpec) -> list[Problem]:
     return [
         Problem(f"texts.mass.{language.value}", problem.reason, problem.remedy)
         for language, text in spec.texts.mass.items()
-        for problem in check_mass_text(text)
+        for problem in wording.check_mass_text(text)
     ]
 
 
