@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from notifiers.email import EmailSettings
-from notifiers.sms import SMSSettings
+from notifiers.email.settings import EmailSettings
+from notifiers.smpp.settings import SMSSettings
 from schemas.base import Contract
 
 

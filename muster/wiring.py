@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 from prometheus_client import Gauge
@@ -63,6 +65,7 @@ class Parts:
     database: Database
     publisher: Publisher
     owner: str
+    scratch: Path  # Faust wants a folder; no table of ours lies in it
 
 
 async def work(settings: Settings) -> None:
@@ -73,7 +76,8 @@ async def work(settings: Settings) -> None:
         publisher = open_publisher(settings.log)
         stack.callback(publisher.close)
         clock = AppealClock(settings.clock.start, settings.clock.speed)
-        parts = Parts(settings, clock, database, publisher, f"worker-{uuid.uuid4().hex[:12]}")
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="muster-worker-")))
+        parts = Parts(settings, clock, database, publisher, f"worker-{uuid.uuid4().hex[:12]}", scratch)
         gate = Gate()
         audience = Audience(database, settings.shards)
         notifiers = await _open_channels(parts, stack)
@@ -96,9 +100,8 @@ async def work(settings: Settings) -> None:
 def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
     """The reactions, each on its topic.  Bulk dispatch has an app of its own: a long backlog holds nobody else up."""
     settings, database, now = parts.settings, parts.database, parts.clock.now
-    folder = settings.home / "faust" / parts.owner
-    main = create_app("muster", settings.log, datadir=folder / "main", partitions=settings.shards)
-    bulk = create_app("muster-bulk", settings.log, datadir=folder / "bulk", partitions=settings.shards)
+    main = create_app("muster", settings.log, datadir=parts.scratch, partitions=settings.shards)
+    bulk = create_app("muster-bulk", settings.log, datadir=parts.scratch, partitions=settings.shards)
     letters = Keep(parts.publisher, now)
     attach(main, "appeals", name="decide-appeals", reaction=DecideAppeal(database), dead_letters=letters)
     attach(

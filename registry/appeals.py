@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     insert,
+    literal,
     select,
     update,
 )
@@ -220,7 +221,7 @@ def save_state(
     """
     values: dict[str, object] = {"applied": offset, "next_due": next_due}
     if state is not None:
-        values |= {"state": state, "status": status, "closed_at": func.coalesce(APPEALS.c.closed_at, closed_at)}
+        values |= {"state": state, "status": status, "closed_at": func.coalesce(APPEALS.c.closed_at, literal(closed_at, Moment))}
     changed = connection.execute(
         update(APPEALS).where(APPEALS.c.appeal_id == appeal_id, APPEALS.c.applied == was_applied).values(**values)
     )

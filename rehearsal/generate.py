@@ -129,7 +129,7 @@ def _emails(random: np.random.Generator, start: int, size: int) -> Strings:
 
 
 def _birthdays(random: np.random.Generator, size: int) -> Strings:
-    first, last = date(1952, 1, 1).toordinal(), date(1993, 12, 31).toordinal()
+    first, last = date(1968, 1, 1).toordinal(), date(2006, 12, 31).toordinal()
     born = random.integers(first, last, size) - date(1970, 1, 1).toordinal()
     return born.astype("datetime64[D]").astype(str)
 

@@ -10,7 +10,6 @@ from agents import doors
 from muster import board
 from muster.commands.requests import AsJSON, read_spec
 from muster.doorstep import BAD_INPUT, OUT, Door, fail, open_door, tell
-from muster.preview import preview
 from muster.wiring import pace
 from registry import appeals
 
@@ -23,6 +22,8 @@ def show_preview(
     spec: Annotated[Path, typer.Argument(help="The appeal spec, a YAML file.")], as_json: AsJSON = False
 ) -> None:
     """Who would be asked and who not, before anybody is."""
+    from muster.preview import preview  # noqa: PLC0415 - numpy, which the other commands can do without
+
     content = read_spec(spec)
     with open_door() as door:
         facts = preview(door.database, content, door.settings, door.now())
