@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import structlog
-from prometheus_client import Gauge
+from prometheus_client import REGISTRY, Gauge
 
 from agents.appeals import DecideAppeal
 from agents.audience import AnswerScans, Audience
@@ -28,7 +28,7 @@ from agents.tracking import Track
 from muster.clock import AppealClock
 from muster.settings import Settings
 from notifiers.ports import Notifier
-from notifiers.sms import SMSNotifier
+from notifiers.sms import SMSMetrics, SMSNotifier
 from registry.database import Database
 from registry.locks import one_at_a_time
 from schemas.reader import Message
@@ -148,7 +148,8 @@ async def _open_channels(parts: Parts, stack: AsyncExitStack) -> dict[Channel, N
         return Inbound(parts.database, channel, now=parts.clock.now, new_id=lambda: uuid.uuid4().hex[:16])
 
     texts = door(Channel.SMS)
-    sms = SMSNotifier(parts.settings.sms, on_incoming=texts.on_incoming, on_receipt=texts.on_receipt)
+    metrics = SMSMetrics(REGISTRY)
+    sms = SMSNotifier(parts.settings.sms, metrics, on_incoming=texts.on_incoming, on_receipt=texts.on_receipt)
     await stack.enter_async_context(sms)
     return {Channel.SMS: sms}
 

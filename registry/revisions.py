@@ -28,10 +28,20 @@ class Turn:
     first_id: int
 
 
-def take(connection: Connection, *, ids: int = 0) -> Turn:
-    """The next revision, and so many new ids; other writers of members wait until the caller's transaction ends."""
+def hold(connection: Connection) -> None:
+    """Keep other writers of members waiting until the caller's transaction ends; gives no revision yet."""
+    _make(connection)
+    connection.execute(select(REVISIONS.c.one).with_for_update())
+
+
+def _make(connection: Connection) -> None:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     connection.execute(dialect.insert(REVISIONS).values(one=1).on_conflict_do_nothing())
+
+
+def take(connection: Connection, *, ids: int = 0) -> Turn:
+    """The next revision, and so many new ids; other writers of members wait until the caller's transaction ends."""
+    _make(connection)
     statement = (
         update(REVISIONS)
         .values(revision=REVISIONS.c.revision + 1, next_id=REVISIONS.c.next_id + ids)

@@ -27,7 +27,7 @@ HISTORY = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 # A mail program may break such a line after any word.
-OPENING = re.compile(r"^(?:(?:On|At)\b.*\d|在.*\d|.{0,120}于\s?\d{4}\s?年|.{0,60}<[^<>\s]+@[^<>\s]+>$)", re.IGNORECASE)
+OPENING = re.compile(r"^(?:(?:On|At)\b.*\d|在.*\d|.{1,120}于\s?\d{4}\s?年|.{0,60}<[^<>\s]+@[^<>\s]+>$)", re.IGNORECASE)
 QUOTED = re.compile(r"^[>＞|]")
 SIGNATURE = re.compile(
     r"""^(?:

@@ -50,8 +50,9 @@ class Acknowledged:
             os.write(self._fd, array("Q", (key,)).tobytes())
 
     def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
 
 class Deliveries:

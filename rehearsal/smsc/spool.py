@@ -74,7 +74,9 @@ class Spool:
         self._size += _FRAME.size + len(frame.octets)
 
     def close(self) -> None:
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def __enter__(self) -> Self:
         return self

@@ -95,7 +95,12 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def make_notifier(registry):
+def metrics(registry) -> EmailMetrics:
+    return EmailMetrics(registry)
+
+
+@pytest.fixture
+def make_notifier(metrics):
     def make(port: int, **changes) -> EmailNotifier:
         settings = {
             "port": port,
@@ -108,7 +113,7 @@ def make_notifier(registry):
             "longest_pause_seconds": 0.05,
             **changes,
         }
-        return EmailNotifier(EmailSettings(**settings), EmailMetrics(registry), now=lambda: NOW)
+        return EmailNotifier(EmailSettings(**settings), metrics, now=lambda: NOW)
 
     return make
 

@@ -1,0 +1,125 @@
+"""The window: how many messages may be claimed and not yet durably recorded.
+
+Everything in the window is what a crash can leave uncertain and what still arrives after a stop.  So it should hold no
+more than the gateway takes in a tenth of a second: 200 places for a gateway that takes 2,000 messages a second, whatever
+its contract allows.  Nobody tells us that speed, but the round trip does: messages beyond it only wait, in a socket or
+at the gateway, and the round trip grows by their waiting.  Hence the limit starts low, grows by what was answered while
+round trips are short, and shrinks in proportion when they become long, once for each window full of messages.  What a
+gateway needs even when nothing waits is no queue: the aim is never below twice the shortest round trip seen.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+AIM_SECONDS: Final = 0.1
+FIRST_LIMIT: Final = 64
+LEAST_LIMIT: Final = 8
+URGENT_SHARE: Final = 10
+STEEPEST: Final = 0.5
+
+Waiter = tuple[int, "asyncio.Future[int]"]
+
+
+class Window:
+    """`ports.Window`.  Places go round in the order of asking, urgent askers first."""
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        rate: float | None = None,
+        on_limit: Callable[[int], None] = lambda limit: None,
+    ) -> None:
+        self._most = most
+        self._rate = rate
+        self._on_limit = on_limit
+        self._least = min(LEAST_LIMIT, most)
+        self._limit = float(min(FIRST_LIMIT, most))
+        self._taken = 0
+        self._shortest = float("inf")
+        self._shrunk_at = float("-inf")
+        self._urgent: deque[Waiter] = deque()
+        self._bulk: deque[Waiter] = deque()
+        on_limit(self.limit)
+
+    @property
+    def limit(self) -> int:
+        """Places in all, as adapted."""
+        return int(self._limit)
+
+    @property
+    def taken(self) -> int:
+        return self._taken
+
+    async def take(self, wanted: int, *, urgent: bool = False) -> int:
+        """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`."""
+        if wanted < 1:
+            raise ValueError("take at least one place")
+        granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        (self._urgent if urgent else self._bulk).append((wanted, granted))
+        self._serve()
+        try:
+            return await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self.give_back(granted.result())
+            raise
+
+    def give_back(self, places: int) -> None:
+        """The records have committed: the places are free.  More than were taken is the caller's bug."""
+        if places > self._taken:
+            raise ValueError("more places given back than taken")
+        self._taken -= places
+        self._serve()
+
+    def answered(self, count: int, *, written_at: float, now: float) -> None:
+        """The gateway has answered `count` messages, the last of which was written at that moment."""
+        round_trip = now - written_at
+        self._shortest = min(self._shortest, round_trip)
+        if round_trip <= self._aim:
+            if self._taken * 2 >= self.limit:
+                # A limit that nobody reaches says nothing about the gateway.
+                self._set(self._limit + count)
+        elif written_at > self._shrunk_at:
+            # What was written before the limit shrank still waited in the old queue.
+            self._shrink(max(STEEPEST, self._aim / round_trip), now)
+
+    def throttled(self, *, written_at: float, now: float) -> None:
+        """The gateway says that it is too much."""
+        if written_at > self._shrunk_at:
+            self._shrink(STEEPEST, now)
+
+    @property
+    def _aim(self) -> float:
+        return max(AIM_SECONDS, 2 * self._shortest) if self._shortest < float("inf") else AIM_SECONDS
+
+    def _shrink(self, factor: float, now: float) -> None:
+        self._shrunk_at = now
+        self._set(self._limit * factor)
+
+    def _set(self, limit: float) -> None:
+        most = float(self._most)
+        if self._rate is not None:
+            # With a known rate the tokens make messages wait before they are written, where no round trip shows it.
+            most = min(most, max(self._least, self._rate * self._aim))
+        before = self.limit
+        self._limit = max(float(self._least), min(most, limit))
+        if self.limit != before:
+            self._on_limit(self.limit)
+            self._serve()
+
+    @property
+    def _reserve(self) -> int:
+        # Below two places there is nothing to reserve: bulk would never go.
+        return max(1, self.limit // URGENT_SHARE) if self.limit > 1 else 0
+
+    def _serve(self) -> None:
+        for waiters, reserve in ((self._urgent, 0), (self._bulk, self._reserve)):
+            while waiters and (free := self.limit - reserve - self._taken) > 0:
+                wanted, granted = waiters.popleft()
+                if not granted.done():
+                    places = min(wanted, free)
+                    self._taken += places
+                    granted.set_result(places)

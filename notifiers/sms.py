@@ -1,0 +1,167 @@
+"""The SMS channel, both directions: `ports.Notifier` over SMPP 3.4, and what members and the gateway say back."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from decisions.mobiles import is_made_up
+from decisions.segments import TextTooLong
+from notifiers.ports import Letter, OnIncoming, OnReceipt, Outcome, State
+from notifiers.smpp.bucket import TokenBucket
+from notifiers.smpp.inbound import Inbound
+from notifiers.smpp.link import Link, Role, Surroundings, open_session
+from notifiers.smpp.metrics import Barred, SMSMetrics
+from notifiers.smpp.receipts import same_id
+from notifiers.smpp.settings import SMSSettings
+from notifiers.smpp.shipment import Shipment
+from notifiers.smpp.template import compose
+from notifiers.smpp.timing import Timing
+from notifiers.smpp.traffic import Traffic
+from notifiers.smpp.window import Window
+
+__all__ = ["STATUSES", "SMSMetrics", "SMSNotifier", "SMSSettings"]
+
+LOG = structlog.get_logger("muster.sms")
+_LONGEST_NUMBER: Final = 20
+# Statuses of messages that we refused ourselves: beyond all that SMPP and its vendors may use (0x000-0x4FF).
+STATUSES: Final = {
+    Barred.NOT_A_NUMBER: 0x10001,
+    Barred.MADE_UP: 0x10002,
+    Barred.NOT_MADE_UP: 0x10003,
+    Barred.TOO_LONG: 0x10004,
+}
+_BARRED: Final = {reason: Outcome(State.REFUSED, status=status) for reason, status in STATUSES.items()}
+
+
+class SMSNotifier:
+    """One gateway account.  A context manager: links are kept bound from its beginning to its end."""
+
+    def __init__(
+        self,
+        settings: SMSSettings,
+        metrics: SMSMetrics,
+        *,
+        on_incoming: OnIncoming,
+        on_receipt: OnReceipt,
+        timing: Timing | None = None,
+    ) -> None:
+        timing = timing or Timing()
+        self._settings = settings
+        self._metrics = metrics
+        self._window = Window(settings.window, rate=settings.rate, on_limit=metrics.window.set)
+        bucket = TokenBucket(settings.rate, timing.clock)
+        self._traffic = Traffic(settings, window=self._window, bucket=bucket, metrics=metrics, timing=timing)
+        self._inbound = Inbound(
+            settings, on_incoming=on_incoming, on_receipt=on_receipt, metrics=metrics, timing=timing
+        )
+        self._around = Surroundings(settings, self._traffic, self._inbound.receive, metrics, timing)
+        self._links = self._make_links()
+        self._runs: list[asyncio.Task[None]] = []
+        # Handsets tell long messages of one sender apart by this number, so neighbours must differ.
+        self._concatenation = int(timing.chance() * 0x10000)
+
+    @property
+    def window(self) -> Window:
+        return self._window
+
+    async def __aenter__(self) -> Self:
+        self._runs = [asyncio.create_task(link.run(), name="sms link") for link in self._links]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hold what is unwritten, wait (bounded) for answers and commits under way, unbind."""
+        self._traffic.close()
+        try:
+            async with asyncio.timeout(self._settings.close_seconds):
+                await self._traffic.all_answered()
+                await self._inbound.close()
+        except TimeoutError:
+            LOG.warning("the channel closes with messages unanswered", parts=self._traffic.unanswered)
+        await asyncio.gather(*(link.close() for link in self._links))
+        for run in self._runs:
+            run.cancel()
+        await asyncio.gather(*self._runs, return_exceptions=True)
+
+    async def send(
+        self,
+        letter: Letter,
+        addresses: Sequence[str],
+        may_send: Callable[[], bool],
+        *,
+        urgent: bool = False,
+        members: Sequence[int] = (),  # noqa: ARG002 - text messages carry no signed links
+    ) -> list[Outcome]:
+        """See `ports.Notifier`.  Raises ValueError for a letter that no gateway could be given: a bug of the caller's."""
+        numbers: list[bytes] = []
+        outcomes: list[Outcome | None] = []
+        for address in addresses:
+            number = self._number(address)
+            if isinstance(number, Barred):
+                self._metrics.barred(number)
+                outcomes.append(_BARRED[number])
+            else:
+                numbers.append(number)
+                outcomes.append(None)
+        sent = iter(await self._ship(letter, numbers, may_send, urgent=urgent))
+        settled = [outcome or next(sent) for outcome in outcomes]
+        for state, count in Counter(outcome.state for outcome in settled).items():
+            self._metrics.settled(state, count)
+        return settled
+
+    async def check(self) -> None:
+        """Bind once, and unbind.  Raises OSError when the gateway can't be reached, `BindRefused` when it says no."""
+        role = Role.TRANSCEIVER if self._settings.bind_mode == "transceiver" else Role.TRANSMITTER
+        session = await open_session(self._around, role)
+        session.abort()
+        await session.closed
+
+    async def _ship(
+        self, letter: Letter, numbers: Sequence[bytes], may_send: Callable[[], bool], *, urgent: bool
+    ) -> list[Outcome]:
+        self._concatenation += 1
+        try:
+            template = compose(letter, self._settings, concatenation=self._concatenation, urgent=urgent)
+        except TextTooLong:
+            LOG.error("a letter has more parts than a text message can have")  # noqa: TRY400 - no text in logs
+            self._metrics.barred(Barred.TOO_LONG)
+            return [_BARRED[Barred.TOO_LONG]] * len(numbers)
+        shipment = Shipment(template, numbers, may_send, urgent=urgent)
+        self._traffic.ship(shipment)
+        await shipment.settled
+        return shipment.outcomes(self._spell)
+
+    def _number(self, address: str) -> bytes | Barred:
+        """The digits that the gateway wants, or why it gets none."""
+        made_up = is_made_up(address)
+        if made_up and not self._settings.simulator:
+            return Barred.MADE_UP
+        if self._settings.drill_only and not made_up:
+            return Barred.NOT_MADE_UP
+        digits = address.removeprefix("+")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_NUMBER):
+            return Barred.NOT_A_NUMBER
+        if self._settings.national_numbers:
+            digits = digits.removeprefix("86")
+        return digits.encode()
+
+    def _spell(self, answer: bytes) -> str:
+        return same_id(answer.partition(b"\0")[0].decode("latin-1"), self._settings.response_ids)
+
+    def _make_links(self) -> list[Link]:
+        settings = self._settings
+        separate = settings.bind_mode == "separate"
+        role = Role.TRANSMITTER if separate else Role.TRANSCEIVER
+        links = [
+            Link(self._around, number, role, urgent_only=settings.urgent_bind and number == settings.binds)
+            for number in range(1, settings.binds + 1)
+        ]
+        return [*links, Link(self._around, 0, Role.RECEIVER)] if separate else links

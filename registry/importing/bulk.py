@@ -1,0 +1,106 @@
+"""Writes many members at once in the manner of each database: `executemany` on SQLite, COPY on PostgreSQL."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+import psycopg
+from sqlalchemy import Connection
+
+from registry.errors import DatabaseUnreachable
+from registry.importing.rows import STORED, Values
+
+_INSERTED: Final = ("id", "bucket", "revision", "number_opt_outs", *STORED)
+_NEW_NUMBER: Final = "mobile_shared = false, sms_failed_at = NULL, sms_failed_status = NULL"
+NewRow = tuple[int, int, int, Values]  # id, bucket, what was refused for its number, values
+
+
+class Bulk(Protocol):
+    """Writes members by the thousand, in the caller's transaction."""
+
+    def insert(self, connection: Connection, rows: Iterable[NewRow], revision: int) -> None:
+        """Add these members."""
+
+    def update(self, connection: Connection, rows: Sequence[tuple[int, Values]], revision: int) -> None:
+        """Give these members (by id) new values."""
+
+    def moved(self, connection: Connection, rows: Sequence[tuple[int, int]]) -> None:
+        """Forget the failures of the old mobiles of these members; the second number is what their new ones refuse."""
+
+
+class SQLiteBulk:
+    """Plain tuples: SQLAlchemy's own way would make a dict of each row."""
+
+    def __init__(self) -> None:
+        marks = ", ".join("?" * len(_INSERTED))
+        self._insert = f"INSERT INTO members ({', '.join(_INSERTED)}) VALUES ({marks})"  # noqa: S608 - constants
+        assignments = ", ".join(f"{name} = ?" for name in (*STORED, "revision"))
+        self._update = f"UPDATE members SET {assignments} WHERE id = ?"  # noqa: S608 - constants
+        self._moved = f"UPDATE members SET number_opt_outs = ?, {_NEW_NUMBER} WHERE id = ?"  # noqa: S608 - constants
+
+    def insert(self, connection: Connection, rows: Iterable[NewRow], revision: int) -> None:
+        _many(
+            connection,
+            self._insert,
+            [(member, bucket, revision, refused, *values) for member, bucket, refused, values in rows],
+        )
+
+    def update(self, connection: Connection, rows: Sequence[tuple[int, Values]], revision: int) -> None:
+        _many(connection, self._update, [(*values, revision, member) for member, values in rows])
+
+    def moved(self, connection: Connection, rows: Sequence[tuple[int, int]]) -> None:
+        _many(connection, self._moved, [(refused, member) for member, refused in rows])
+
+
+def _many(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        connection.exec_driver_sql(statement, rows)
+
+
+class PostgresBulk:
+    """New members by COPY; changed ones by COPY into a passing table and one statement over all of them."""
+
+    def insert(self, connection: Connection, rows: Iterable[NewRow], revision: int) -> None:
+        with _cursor(connection) as cursor, cursor.copy(_copy("members", _INSERTED)) as copy:
+            for member, bucket, refused, values in rows:
+                copy.write_row((member, bucket, revision, refused, *values))
+
+    def update(self, connection: Connection, rows: Sequence[tuple[int, Values]], revision: int) -> None:
+        if not rows:
+            return
+        columns = ("id", *STORED)
+        assignments = ", ".join(f"{name} = changed.{name}" for name in STORED)
+        with _cursor(connection) as cursor:
+            cursor.execute(
+                f"CREATE TEMPORARY TABLE changed ON COMMIT DROP AS SELECT {', '.join(columns)} FROM members LIMIT 0"  # noqa: S608
+            )
+            with cursor.copy(_copy("changed", columns)) as copy:
+                for member, values in rows:
+                    copy.write_row((member, *values))
+            cursor.execute(
+                f"UPDATE members SET {assignments}, revision = %s FROM changed WHERE members.id = changed.id",  # noqa: S608
+                (revision,),
+            )
+
+    def moved(self, connection: Connection, rows: Sequence[tuple[int, int]]) -> None:
+        if rows:
+            with _cursor(connection) as cursor:
+                cursor.executemany(
+                    f"UPDATE members SET number_opt_outs = %s, {_NEW_NUMBER} WHERE id = %s",  # noqa: S608 - constants
+                    [(refused, member) for member, refused in rows],
+                )
+
+
+def _copy(table: str, columns: Sequence[str]) -> str:
+    return f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+
+
+@contextmanager
+def _cursor(connection: Connection) -> Iterator[Any]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    try:
+        with driver.cursor() as cursor:
+            yield cursor
+    except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
+        raise DatabaseUnreachable(str(exc).splitlines()[0]) from exc

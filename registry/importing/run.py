@@ -1,0 +1,193 @@
+"""Imports a file of members: in chunks, each a short transaction, so that a crash costs one chunk and nobody waits long.
+
+The same file again changes nothing; a file whose import was cut off goes on where it stopped.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from sqlalchemy import Connection
+
+from decisions.districts import load_districts
+from registry import revisions
+from registry.database import Database
+from registry.importing import progress
+from registry.importing.bulk import PostgresBulk, SQLiteBulk
+from registry.importing.merge import merging
+from registry.importing.progress import Progress
+from registry.importing.records import Block, blocks
+from registry.importing.rejects import RejectsFile
+from registry.importing.rows import Chunk, Reject, Row, RowReader
+from registry.importing.store import Store, Stored
+from registry.importing.survey import Survey, survey
+from schemas.audience import MembersImported
+from schemas.dispatch import OptedOut
+
+CHUNK_BYTES: Final = 2 << 20
+News = Sequence[MembersImported | OptedOut]
+Announce = Callable[[Connection, News], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """How far an import has come, for a progress bar."""
+
+    bytes_done: int
+    bytes_total: int
+    rows: int
+    rows_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of a file: `rows` = `added` + `updated` + `unchanged` + `rejected`."""
+
+    rows: int
+    added: int
+    updated: int
+    unchanged: int
+    rejected: int
+    rejects_file: Path | None
+    rows_per_second: float
+    unknown_headers: tuple[str, ...]
+    repeated_cards: int
+    resumed_at_line: int | None
+
+
+def import_members(  # noqa: PLR0913 - what the door decides
+    database: Database,
+    path: Path,
+    *,
+    now: datetime,
+    shards: int,
+    announce: Announce,
+    milestone: Callable[[Milestone], None] = lambda _: None,
+    stopwatch: Callable[[], float] = time.monotonic,
+) -> ImportReport:
+    """Bring the members in this file into the registry; `announce` puts news into the outbox.
+
+    Raises `UnusableFile` before anything is written, `Refused` while another import of the same file runs, or
+    `DatabaseUnreachable`: then the same call goes on where it stopped.
+    """
+    found = survey(path)
+    with path.open("rb") as file:
+        return _Import(database, found, now, shards, announce, milestone, stopwatch).run(file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    database: Database
+    survey: Survey
+    now: datetime
+    shards: int
+    announce: Announce
+    milestone: Callable[[Milestone], None]
+    stopwatch: Callable[[], float]
+
+    def run(self, file: BinaryIO) -> ImportReport:
+        start = Progress(offset=self.survey.offset, line=self.survey.line)
+        with self.database.transaction() as connection:
+            stand = progress.begin(
+                connection, digest=self.survey.digest, size=self.survey.size, start=start, at=self.now
+            )
+        resumed_at = stand.line if stand != start else None
+        began, before = self.stopwatch(), stand.rows
+        reader, store = self._tools()
+        with RejectsFile(_rejects_path(self.survey.path), size=stand.rejects_size) as rejects:
+            found = blocks(
+                file, offset=stand.offset, line=stand.line, size=CHUNK_BYTES, separator=self.survey.separator
+            )
+            for block in found:
+                stand = self._store(stand, block, reader.read(block), store, rejects)
+                speed = _speed(stand.rows - before, self.stopwatch() - began)
+                self.milestone(Milestone(stand.offset, self.survey.size, stand.rows, speed))
+            self._finish(stand)
+        return self._report(stand, resumed_at, _speed(stand.rows - before, self.stopwatch() - began))
+
+    def _tools(self) -> tuple[RowReader, Store]:
+        today = self.now.date()
+        fields = {column.name for column in self.survey.columns if column}
+        bulk = SQLiteBulk() if self.database.is_sqlite else PostgresBulk()
+        return (
+            RowReader(self.survey, load_districts(), today),
+            Store(merging(fields, today=today.isoformat()), bulk),
+        )
+
+    def _store(self, stand: Progress, block: Block, chunk: Chunk, store: Store, rejects: RejectsFile) -> Progress:
+        with self.database.transaction() as connection:
+            stored = store.store(connection, chunk.rows, self.now)
+            rejected = [*chunk.rejects, *map(_forgotten, stored.erased)]
+            # The file comes first: what a crash leaves in it beyond the last commit is cut off, what is missing is not.
+            size = rejects.add(sorted(rejected, key=lambda reject: reject.line))
+            after = _after(stand, block, chunk, stored, size)
+            self._advance(connection, stand, after, finished_at=None)
+            self.announce(connection, stored.opted_out)
+        return after
+
+    def _finish(self, stand: Progress) -> None:
+        with self.database.transaction() as connection:
+            self._advance(connection, stand, stand, finished_at=self.now)
+            if stand.added or stand.updated:
+                revision = revisions.latest(connection)
+                self.announce(
+                    connection, [MembersImported(shard=shard, revision=revision) for shard in range(self.shards)]
+                )
+
+    def _advance(self, connection: Connection, before: Progress, after: Progress, finished_at: datetime | None) -> None:
+        progress.advance(
+            connection,
+            digest=self.survey.digest,
+            size=self.survey.size,
+            before=before,
+            after=after,
+            finished_at=finished_at,
+        )
+
+    def _report(self, stand: Progress, resumed_at: int | None, speed: float) -> ImportReport:
+        return ImportReport(
+            rows=stand.rows,
+            added=stand.added,
+            updated=stand.updated,
+            unchanged=stand.unchanged,
+            rejected=stand.rejected,
+            rejects_file=_rejects_path(self.survey.path) if stand.rejects_size else None,
+            rows_per_second=round(speed, 1),
+            unknown_headers=self.survey.unknown_headers,
+            repeated_cards=len(self.survey.last_lines),
+            resumed_at_line=resumed_at,
+        )
+
+
+def _after(stand: Progress, block: Block, chunk: Chunk, stored: Stored, rejects_size: int) -> Progress:
+    return Progress(
+        offset=block.end,
+        line=block.next_line,
+        rows=stand.rows + chunk.records,
+        added=stand.added + stored.added,
+        updated=stand.updated + stored.updated,
+        unchanged=stand.unchanged + stored.unchanged,
+        rejected=stand.rejected + len(chunk.rejected_lines) + len(stored.erased),
+        rejects_size=rejects_size,
+    )
+
+
+def _forgotten(row: Row) -> Reject:
+    return Reject(
+        row.line,
+        "京卡号",
+        "a card number",
+        "this member asked to be forgotten",
+        "take the row out of the file; if the member asks for it, readmit the card first: muster members readmit",
+    )
+
+
+def _rejects_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.rejects.csv")
+
+
+def _speed(rows: int, seconds: float) -> float:
+    return rows / seconds if seconds > 0 else 0.0

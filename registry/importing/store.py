@@ -1,0 +1,129 @@
+"""Writes the rows of a chunk: new members in bulk, known ones only where something changed.
+
+All of it happens under the registry's one counter, so nobody else changes a member between the look and the write.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, String, cast, insert, select
+from sqlalchemy.types import Date
+
+from decisions.shards import buckets_of
+from registry import erasure, opt_outs, revisions, sharing
+from registry.importing.bulk import Bulk
+from registry.importing.rows import STORED, Row, Values
+from registry.lists import among
+from registry.members import MEMBERS
+from schemas.dispatch import OptedOut
+
+_OPTED_OUT: Final = STORED.index("opt_outs")
+_MOBILE: Final = STORED.index("mobile")
+_CARD: Final = STORED.index("card_number")
+
+
+@dataclass(slots=True)
+class Stored:
+    """What became of the rows of a chunk; `opted_out` are members known before who the file says want no more."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    erased: list[Row] = field(default_factory=list)
+    opted_out: list[OptedOut] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    member_id: int
+    before: Values
+    after: Values
+
+
+class Store:
+    """Stores chunk after chunk in the caller's transactions."""
+
+    def __init__(self, merge: Callable[[Values, Row], Values], bulk: Bulk) -> None:
+        self._merge = merge
+        self._bulk = bulk
+
+    def store(self, connection: Connection, rows: Sequence[Row], at: datetime) -> Stored:
+        """Store these rows; every card number comes once among them."""
+        result = Stored()
+        if not rows:
+            return result
+        revisions.hold(connection)
+        known = self._known(connection, [row.values[_CARD] for row in rows])
+        erased = erasure.erased_among(connection, [row.values[_CARD] for row in rows if row.values[_CARD] not in known])
+        new: list[Values] = []
+        changes: list[_Change] = []
+        for row in rows:
+            card = row.values[_CARD]
+            if card in known:
+                changed = self._change(*known[card], row)
+                if changed is None:
+                    result.unchanged += 1
+                else:
+                    changes.append(changed)
+            elif card in erased:
+                result.erased.append(row)
+            else:
+                new.append(row.values)
+        result.added, result.updated = len(new), len(changes)
+        if new or changes:
+            self._write(connection, new, changes, result, at)
+        return result
+
+    def _known(self, connection: Connection, cards: Sequence[str]) -> dict[str, tuple[int, Values]]:
+        statement = select(MEMBERS.c.id, *map(_as_text, STORED)).where(among(connection, MEMBERS.c.card_number, cards))
+        rows = map(tuple, connection.execute(statement))
+        return {row[1]: (row[0], row[1:]) for row in rows}
+
+    def _change(self, member_id: int, known: Values, row: Row) -> _Change | None:
+        if known == row.values:
+            return None
+        after = self._merge(known, row)
+        return None if after == known else _Change(member_id, known, after)
+
+    def _write(
+        self, connection: Connection, new: list[Values], changes: list[_Change], result: Stored, at: datetime
+    ) -> None:
+        turn = revisions.take(connection, ids=len(new))
+        ids = np.arange(turn.first_id, turn.first_id + len(new), dtype=np.int64)
+        mobiles = [values[_MOBILE] for values in new if values[_MOBILE]]
+        moved = [change for change in changes if change.before[_MOBILE] != change.after[_MOBILE]]
+        mobiles += [change.after[_MOBILE] for change in moved if change.after[_MOBILE]]
+        refused = opt_outs.of_numbers(connection, mobiles)
+        self._bulk.insert(
+            connection,
+            zip(
+                ids.tolist(),
+                buckets_of(ids).tolist(),
+                (refused.get(values[_MOBILE], 0) for values in new),
+                new,
+                strict=True,
+            ),
+            turn.revision,
+        )
+        self._bulk.update(connection, [(change.member_id, change.after) for change in changes], turn.revision)
+        self._bulk.moved(connection, [(change.member_id, refused.get(change.after[_MOBILE], 0)) for change in moved])
+        left = [change.before[_MOBILE] for change in moved if change.before[_MOBILE]]
+        sharing.settle(connection, mobiles + left, turn.revision)
+        leaving = [change.member_id for change in changes if change.after[_OPTED_OUT] != change.before[_OPTED_OUT]]
+        result.opted_out = [OptedOut(member_id=member_id) for member_id in leaving]
+        new_leaving = (member_id for member_id, values in zip(ids.tolist(), new, strict=True) if values[_OPTED_OUT])
+        _note_opt_outs(connection, [*new_leaving, *leaving], at)
+
+
+def _note_opt_outs(connection: Connection, member_ids: Iterable[int], at: datetime) -> None:
+    rows: list[dict[str, Any]] = [{"member_id": member_id, "at": at, "source": "import"} for member_id in member_ids]
+    if rows:
+        connection.execute(insert(opt_outs.OPT_OUTS), rows)
+
+
+def _as_text(name: str) -> Any:  # noqa: ANN401 - a column or an expression over one
+    column = MEMBERS.c[name]
+    return cast(column, String) if isinstance(column.type, Date) else column
