@@ -66,6 +66,12 @@ async def _until_ready(
         raise ProcessFailed(f"{name} did not answer within {PATIENCE:.0f} s: {_last_words(log)}") from exc
 
 
+def ensure_alive(process: asyncio.subprocess.Process, log: Path) -> None:
+    """Raise `ProcessFailed` with its last words when the process has ended by itself."""
+    if process.returncode is not None:
+        raise ProcessFailed(f"it ended with {process.returncode}: {_last_words(log)}")
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return

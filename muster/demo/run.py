@@ -19,7 +19,7 @@ from rich.live import Live
 from muster import board
 from muster.clock import AppealClock, real_now
 from muster.demo.desk import RehearsalDesk
-from muster.demo.processes import free_port, running
+from muster.demo.processes import ensure_alive, free_port, running
 from muster.demo.report import Findings, facts, show
 from muster.demo.story import Commands, Narrator, drill_spec, launch, story_spec, until_closed
 from muster.demo.witness import Verdict, Witness, judge
@@ -61,6 +61,7 @@ class Stage:
     commands: Commands
     console: Console
     desk: RehearsalDesk
+    alive: Callable[[], None]
 
 
 async def rehearse(options: Options, console: Console) -> dict[str, object]:
@@ -88,7 +89,7 @@ async def rehearse(options: Options, console: Console) -> dict[str, object]:
                 keep=options.keep,
             )
         )
-        await stack.enter_async_context(
+        worker = await stack.enter_async_context(
             running(
                 "worker",
                 "worker",
@@ -101,7 +102,7 @@ async def rehearse(options: Options, console: Console) -> dict[str, object]:
         database = stack.enter_context(Database(settings.database))
         clock = AppealClock(start, options.speed)
         desk = RehearsalDesk(database, shards=settings.shards, now=clock.now, new_id=_new_id)
-        stage = Stage(options, settings, environment, clock, database, session, witness, commands, console, desk)
+        stage = Stage(options, settings, environment, clock, database, session, witness, commands, console, desk, partial(ensure_alive, worker, options.folder / "worker.log"))
         figures = await _perform(stage, float(imported["rows_per_second"]), began)  # type: ignore[arg-type]
     if options.report is not None:
         options.report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -151,13 +152,14 @@ async def _perform(stage: Stage, rows_per_second: float, began: float) -> dict[s
 async def _watch(stage: Stage, appeal_id: str) -> board.View:
     """The live board where there is a terminal, lines where there is none."""
     if not stage.console.is_terminal:
-        return await until_closed(stage.database, appeal_id, stage.clock, Narrator(stage.console), limit=STORY_LIMIT)
+        return await until_closed(stage.database, appeal_id, stage.clock, Narrator(stage.console), stage.alive, limit=STORY_LIMIT)
     with Live(console=stage.console, auto_refresh=False) as live:
         return await until_closed(
             stage.database,
             appeal_id,
             stage.clock,
             lambda view: live.update(board.draw(view), refresh=True),
+            stage.alive,
             limit=STORY_LIMIT,
         )
 
@@ -176,7 +178,7 @@ async def _recall(stage: Stage) -> tuple[Verdict, float]:
     )
     await stage.desk.confirm(appeal_id, decisive.member_id, matched=True)
     acknowledged = time.time()
-    await until_closed(stage.database, appeal_id, stage.clock, lambda _: None, limit=60)
+    await until_closed(stage.database, appeal_id, stage.clock, lambda _: None, stage.alive, limit=60)
     await stage.witness.settle()
     verdict = await _judge(stage, appeal_id)
     return verdict, max(0.0, (verdict.last - acknowledged) * 1000)

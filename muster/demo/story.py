@@ -84,13 +84,16 @@ async def until_closed(
     appeal_id: str,
     clock: AppealClock,
     show: Callable[[board.View], None],
+    alive: Callable[[], None],
     *,
     limit: float,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> board.View:
-    """Follow the appeal until it is filled, stopped or expired.  Raises `TimeoutError` after `limit` real seconds."""
+    """Follow the appeal until it is filled, stopped or expired.  Raises what `alive` raises, and
+    `TimeoutError` after `limit` real seconds."""
     async with asyncio.timeout(limit):
         while True:
+            alive()
             view = await database.read(lambda connection: board.read(connection, appeal_id, clock.now()))
             show(view)
             if view.status not in appeals.OPEN:
