@@ -10,7 +10,6 @@ from notifiers.ports import State
 from tests.notifiers_email.conftest import yes
 from tests.notifiers_email.test_inbound import an_answer, deliver, desk, listening  # noqa: F401 - fixtures
 
-
 MEMBER = 8_123_459_876_543_210
 
 
