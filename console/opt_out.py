@@ -44,7 +44,8 @@ class OptOutPages:
         """Write the wish down, then say so; a second time says the same."""
         try:
             form = await request.post()
-        except ValueError:
+        except (ValueError, LookupError):
+            # A body in no form, or in a charset that there is none of, asks for nothing.
             form = {}  # type: ignore[assignment]
         by_page = form.get("by") == BY_PAGE
         subscription = self._links.read(request.match_info["token"])
