@@ -48,14 +48,21 @@ class Pace:
 
 def file_request(connection: Connection, spec: AppealSpec, *, request_id: str, by: str, now: datetime) -> None:
     """Take a help request in.  Raises `BadSpec`; then nothing is written."""
-    problems = [*check_spec(spec, now.date()), *_text_problems(complete(spec))]
-    if problems:
-        raise BadSpec(problems)
+    ensure_launchable(spec, now)
     appeals.file_request(
         connection, request_id=request_id, kind=spec.kind, spec=spec.model_dump_json(), filed_by=by, filed_at=now
     )
     filed = HelpRequested(request_id=request_id, kind=spec.kind, spec=spec, filed_by=by)
     outbox.put(connection, [post(filed, event_id=f"{request_id}/filed", source=SOURCE, time=now)])
+
+
+def ensure_launchable(spec: AppealSpec, now: datetime) -> None:
+    """Raise `BadSpec` with everything that keeps this spec from being launched."""
+    problems = check_spec(spec, now.date())
+    if not problems:  # the texts can only be made of a spec that makes sense
+        problems = _text_problems(complete(spec))
+    if problems:
+        raise BadSpec(problems)
 
 
 def verify_request(connection: Connection, request_id: str, *, by: str, now: datetime) -> None:
@@ -75,7 +82,7 @@ def reject_request(connection: Connection, request_id: str, *, by: str, reason: 
 # --- appeals --------------------------------------------------------------------------------------------------------
 
 
-def launch_appeal(  # noqa: PLR0913 - all of it is recorded with the launch
+def launch_appeal(
     connection: Connection,
     request_id: str,
     *,
@@ -149,9 +156,7 @@ def resume_appeal(connection: Connection, appeal_id: str, *, by: str, event_id: 
     _order(connection, ResumeAppeal(given_by=by, appeal_id=appeal_id), event_id, now, allowed=("paused",))
 
 
-def stop_appeal(  # noqa: PLR0913 - all of it is recorded with the stop
-    connection: Connection, appeal_id: str, *, by: str, reason: str, event_id: str, now: datetime
-) -> None:
+def stop_appeal(connection: Connection, appeal_id: str, *, by: str, reason: str, event_id: str, now: datetime) -> None:
     """No message of this appeal leaves any more.  Raises `NotFound` or `Refused`."""
     _order(connection, StopAppeal(given_by=by, appeal_id=appeal_id, reason=reason), event_id, now, allowed=appeals.OPEN)
 
@@ -173,7 +178,7 @@ def _order(
 # --- people ---------------------------------------------------------------------------------------------------------
 
 
-def record_answer(  # noqa: PLR0913 - what a seat knows of a call
+def record_answer(
     connection: Connection,
     *,
     member_id: int,
@@ -223,7 +228,7 @@ def _only_appeal_that_asked(connection: Connection, member_id: int, shards: int)
     return str((still_open or asked)[0])
 
 
-def confirm(  # noqa: PLR0913 - what a coordinator found
+def confirm(
     connection: Connection, appeal_id: str, member_id: int, *, matched: bool, by: str, event_id: str, now: datetime
 ) -> None:
     """A coordinator has screened a member who said yes.  Raises `NotFound`, or `Refused` when it was done before."""
@@ -240,7 +245,7 @@ def confirm(  # noqa: PLR0913 - what a coordinator found
     outbox.put(connection, [told, also_to_responses(screened, told)])
 
 
-def opt_out(  # noqa: PLR0913 - what is wanted, by whom it was said
+def opt_out(
     connection: Connection,
     member_id: int,
     *,

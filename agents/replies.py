@@ -1,4 +1,4 @@
-"""The replies agent: what a member said becomes an answer, an opt-out or a question for a person, and is acknowledged."""
+"""The replies agent: what a member said becomes an answer, an opt-out or work for a person, and is acknowledged."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ class Route(NamedTuple):
     partition: int | None = None
 
 
-def route(message: Message) -> Route:
+def route(message: Message) -> Route:  # noqa: C901, PLR0911, PLR0912 - a table, one line per type
     """Where this message is published.  Everything else on the topic `appeals` is told apart by appeal."""
     match message:
         case HelpRequested() | RequestVerified() | RequestRejected():
@@ -65,7 +65,7 @@ def batch_id(appeal_id: str, wave: int, shard: int, batch: int) -> str:
 
 
 def post(message: Message, *, event_id: str, source: str, time: datetime) -> Outgoing:
-    """This message, addressed."""
+    """The message, addressed."""
     where = route(message)
     return outgoing(
         where.topic, where.key, message, event_id=event_id, source=source, time=time, partition=where.partition

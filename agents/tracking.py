@@ -47,7 +47,7 @@ def _add(counts: Counts, changes: Mapping[str, int]) -> None:
         counts[name] = counts.get(name, 0) + change
 
 
-def _changes(message: Message) -> Counts:
+def _changes(message: Message) -> Counts:  # noqa: PLR0911 - a table, one entry per type
     """What this event adds to the counts of its appeal."""
     match message:
         case say.WaveOpened():
@@ -80,7 +80,7 @@ def _changes(message: Message) -> Counts:
             return {}
 
 
-def _lines(message: Message) -> list[tuple[str, dict[str, object]]]:
+def _lines(message: Message) -> list[tuple[str, dict[str, object]]]:  # noqa: PLR0911 - as above
     """What the board tells of it, if anything: ids and numbers only."""
     match message:
         case say.AppealLaunched():

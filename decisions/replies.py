@@ -19,7 +19,7 @@ _REMARKED = 0.8  # an answer with a remark beside it
 _NOT_UNDERSTOOD = 0.5
 _DECIDED = frozenset({Intent.YES, Intent.NO, Intent.OPT_OUT, Intent.WITHDRAW_OR_OPT_OUT})
 _MARK = "⏱"
-_LONGEST = 2_000  # characters that are read; a person sees all of them
+_LONGEST = 500  # characters that are read; a person sees all of them
 
 
 @dataclass(frozen=True, slots=True)

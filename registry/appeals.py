@@ -221,7 +221,11 @@ def save_state(
     """
     values: dict[str, object] = {"applied": offset, "next_due": next_due}
     if state is not None:
-        values |= {"state": state, "status": status, "closed_at": func.coalesce(APPEALS.c.closed_at, literal(closed_at, Moment))}
+        values |= {
+            "state": state,
+            "status": status,
+            "closed_at": func.coalesce(APPEALS.c.closed_at, literal(closed_at, Moment)),
+        }
     changed = connection.execute(
         update(APPEALS).where(APPEALS.c.appeal_id == appeal_id, APPEALS.c.applied == was_applied).values(**values)
     )

@@ -112,7 +112,8 @@ def opt_out_number(
     scope = bit(Scope(purpose, channel))
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(NUMBER_OPT_OUTS).values(mobile=mobile, scope=scope, at=at, source=source)
-    if connection.execute(statement.on_conflict_do_nothing()).rowcount == 0:
+    statement = statement.on_conflict_do_nothing()
+    if connection.execute(statement.returning(NUMBER_OPT_OUTS.c.mobile)).first() is None:
         return []
     members = addresses.owners(connection, Channel.SMS, mobile)
     if not members:

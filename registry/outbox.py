@@ -87,4 +87,5 @@ def first_time(connection: Connection, reader: str, event_id: str) -> bool:
     """True the first time this reader meets this id, False ever after; commits with the caller's transaction."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(SEEN).values(reader=reader, event_id=event_id).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    # PostgreSQL's driver does not count the rows of such an insert; what it returns is what it wrote.
+    return connection.execute(statement.returning(SEEN.c.event_id)).first() is not None

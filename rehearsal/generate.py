@@ -39,9 +39,7 @@ ENGLISH = 0.01
 _SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜"
 _GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超霞平刚玉桂文华建国志红梅兰春雪松林"
 _UNIONS = ("电子信息工会", "纺织工会", "建筑工会", "交通工会", "教育工会", "医药卫生工会", "商业工会", "机械工会")
-_HEADER = (
-    "京卡号,姓名,手机号,邮箱,语言,性别,出生日期,区,工会,血型,血型来源,RhD,技能,短信同意,邮件同意,献血同意,同意日期,同意来源,退订,暂缓至"
-)
+_HEADER = "京卡号,姓名,手机号,邮箱,语言,性别,出生日期,区,工会,血型,血型来源,RhD,技能,短信同意,邮件同意,献血同意,同意日期,同意来源,退订,暂缓至"  # noqa: E501
 _BLOCK = 100_000
 _NUMBERS = 100_000_000  # 8 digits after 179
 _STRIDE = 61_803_399  # shares no factor with the above: steps through all numbers before any comes twice
@@ -114,7 +112,12 @@ def _registered(random: np.random.Generator, abo: Strings, rhd: Strings) -> tupl
 def _reachability(random: np.random.Generator, size: int) -> tuple[Strings, Strings, Strings, Strings]:
     """SMS consent, consent for blood, opt-outs and a mobile: 95 of 100 have all that a message needs."""
     draw = random.random(size)
-    return draw >= 0.015, (draw < 0.015) | (draw >= 0.03), (draw >= 0.03) & (draw < 0.04), (draw < 0.04) | (draw >= 0.05)
+    return (
+        draw >= 0.015,
+        (draw < 0.015) | (draw >= 0.03),
+        (draw >= 0.03) & (draw < 0.04),
+        (draw < 0.04) | (draw >= 0.05),
+    )
 
 
 def _names(random: np.random.Generator, size: int) -> Strings:

@@ -87,7 +87,7 @@ class Feeder:
             self._judge(bad=outcome == "dead-letter")
         except asyncio.CancelledError:
             raise
-        except Exception as exc:  # noqa: BLE001 - a bug ends the worker, whatever it is
+        except Exception as exc:
             LOG.exception("a reaction failed", reaction=self._name, topic=raw.topic, offset=raw.offset)
             DONE.labels(reaction=self._name, outcome="failed").inc()
             await self._broken(exc)
@@ -134,12 +134,12 @@ def attach(
 ) -> None:
     """Let this reaction follow that topic in this app.  Events of a partition begin in order; more than one at a time
     with `concurrency`, and are acknowledged in order all the same.
-    """
+    """  # noqa: D205
 
     async def follow(stream: Any) -> None:  # noqa: ANN401 - a Faust stream
         feeder = Feeder(name, reaction, dead_letters, concurrency=concurrency, broken=app.crash)
         await feeder.run(stream)
 
-    app.agent(app.topic(topic, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw"), name=name)(
-        follow
-    )
+    app.agent(
+        app.topic(topic, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw"), name=name
+    )(follow)

@@ -26,9 +26,7 @@ def create_topics(log_url: str, shards: int) -> None:
     store = Store(log.path)
     try:
         for topic in wanted:
-            store.declare(
-                topic.name, topic.partitions, retention_ms=_milliseconds(topic), compacted=topic.compacted
-            )
+            store.declare(topic.name, topic.partitions, retention_ms=_milliseconds(topic), compacted=topic.compacted)
     finally:
         store.close()
 

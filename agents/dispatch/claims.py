@@ -79,7 +79,7 @@ def open_batch(connection: Connection, batch: Batch, lease: Lease, mine: frozens
     return Opened(size, gaps)
 
 
-def claim_range(  # noqa: PLR0913 - all of it is in the claim
+def claim_range(
     connection: Connection, batch: Batch, span: Range, lease: Lease, token: str, now: datetime
 ) -> Claimed | None:
     """Claim these positions and read where their messages go; none when the appeal has been closed meanwhile."""

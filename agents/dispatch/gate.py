@@ -47,7 +47,7 @@ class Gate:
         await self._paused(appeal_id).wait()
 
     def silent(self, member_id: int, purpose: Purpose, channel: Channel) -> bool:
-        """Has this member, since the claim was read, asked to hear no more of this?"""
+        """True if this member has, since the claim was read, asked to hear no more of this."""
         if member_id in self._erased:
             return True
         return any(

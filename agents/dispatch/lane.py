@@ -32,7 +32,7 @@ from streams.inbox import Delivery
 
 LOG = structlog.get_logger("muster.dispatch")
 MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is done with", ["lane", "fate"])
-# ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
+# Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
 REFUSES_THE_NUMBER = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
 _FATES = {State.SENT: Fate.SENT, State.REFUSED: Fate.REFUSED, State.UNCERTAIN: Fate.UNCERTAIN}
 
@@ -125,9 +125,8 @@ class Lane:
                 await self._withdraw(batch, span, extent)
                 return True
             held, refused = await self._hand_over(batch, claimed)
-            if held and not self._stopped(batch):
-                if await self._take_back(claimed, held):
-                    return False
+            if held and not self._stopped(batch) and await self._take_back(claimed, held):
+                return False
             for addressee in held:
                 claimed.fates[addressee.position] = Fate.WITHDRAWN
             await self._record(self._finished(batch, claimed, extent, refused))
@@ -136,7 +135,7 @@ class Lane:
             self._mine.discard(token)
 
     async def _take_back(self, claimed: Claimed, held: list[Addressee]) -> bool:
-        """The lease ended before a byte left: the claim is taken back if all of it was held, so that a successor sends it."""
+        """The lease ended before a byte left: a claim of which all was held is taken back, for a successor to send."""
         if len(held) < len(claimed.addressees):
             return False
         return await self._shared.database.write(partial(ledger.unclaim, span=claimed.range, token=claimed.token))

@@ -75,7 +75,9 @@ def _log(settings: Settings) -> Finding:
     kind = "embedded" if isinstance(log, EmbeddedLog) else "Kafka"
     if differences:
         first = differences[0]
-        return Finding("log", False, f"{kind}; {len(differences)} topics are off, {first.topic} {first.what}", first.remedy)
+        return Finding(
+            "log", False, f"{kind}; {len(differences)} topics are off, {first.topic} {first.what}", first.remedy
+        )
     return Finding("log", True, f"{kind}, all topics are there")
 
 

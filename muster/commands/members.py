@@ -25,7 +25,9 @@ MemberID = Annotated[int, typer.Argument(metavar="MEMBER_ID")]
 
 
 @app.command("import")
-def import_file(file: Annotated[Path, typer.Argument(help="CSV with Chinese or English headers.")], as_json: AsJSON = False) -> None:
+def import_file(
+    file: Annotated[Path, typer.Argument(help="CSV with Chinese or English headers.")], as_json: AsJSON = False
+) -> None:
     """Bring a file of members into the registry.  Twice the same file changes nothing; an opt-out always stays."""
     with open_door() as door:
 
@@ -41,7 +43,7 @@ def import_file(file: Annotated[Path, typer.Argument(help="CSV with Chinese or E
         except UnusableFile as exc:
             fail(BAD_INPUT, str(exc))
         door.pass_on()
-        facts = {
+        facts: dict[str, object] = {
             "rows": report.rows,
             "added": report.added,
             "updated": report.updated,
@@ -56,7 +58,12 @@ def import_file(file: Annotated[Path, typer.Argument(help="CSV with Chinese or E
 
 
 def _with_progress(door: Door, file: Path, announce: object) -> ImportReport:
-    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
+    columns = (
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[rows]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task("import", total=None, rows="")
 
@@ -76,8 +83,10 @@ def _with_progress(door: Door, file: Path, announce: object) -> ImportReport:
 
 def _in_words(report: ImportReport) -> str:
     lines = [
-        f"{report.rows:,} rows: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
-        f"{report.rejected:,} rejected ({report.rows_per_second:,.0f} rows a second)"
+        (
+            f"{report.rows:,} rows: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
+            f"{report.rejected:,} rejected ({report.rows_per_second:,.0f} rows a second)"
+        )
     ]
     if report.resumed_at_line:
         lines.append(f"Went on at line {report.resumed_at_line:,}, where the last import of this file had stopped.")
@@ -152,7 +161,8 @@ def erase(
         with door.database.transaction() as connection:
             news = erase_member(connection, member_id, at=door.now())
             messages = [
-                post(message, event_id=door.new_id("erase"), source="/muster/doors", time=door.now()) for message in news
+                post(message, event_id=door.new_id("erase"), source="/muster/doors", time=door.now())
+                for message in news
             ]
             outbox.put(connection, messages)
         door.pass_on()

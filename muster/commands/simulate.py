@@ -18,19 +18,25 @@ from rehearsal.smsc.spool import RecordUnreadable
 _DEFAULTS = SimSettings()
 
 
-def smsc_sim(  # noqa: PLR0913 - options
+def smsc_sim(
     port: Annotated[int, typer.Option(help="SMPP port on 127.0.0.1.")] = _DEFAULTS.port,
-    http_port: Annotated[int, typer.Option(help="Port for questions: /health, /counts, /messages?to=")] = _DEFAULTS.http_port,
+    http_port: Annotated[
+        int, typer.Option(help="Port for questions: /health, /counts, /messages?to=")
+    ] = _DEFAULTS.http_port,
     latency_ms: Annotated[float, typer.Option(min=0, help="Delay of every answer.")] = 0,
     window: Annotated[int, typer.Option(min=0, help="Unanswered messages per bind; 0 = no limit.")] = 0,
     throttle: Annotated[float, typer.Option(min=0, help="Messages a second; beyond it ESME_RTHROTTLED.")] = 0,
     error_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of numbers refused for good.")] = 0,
     receipts: Annotated[float, typer.Option(min=0, max=1, help="Share of receipts that come.")] = 1,
-    undelivered: Annotated[float, typer.Option(min=0, max=1, help="Share that never reaches the handset.")] = _DEFAULTS.undelivered,
+    undelivered: Annotated[
+        float, typer.Option(min=0, max=1, help="Share that never reaches the handset.")
+    ] = _DEFAULTS.undelivered,
     seed: Annotated[int, typer.Option(help="Same seed, same answers.")] = 1,
     people: Annotated[Path | None, typer.Option(help="people.csv; without it nobody answers.")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where the record of all messages is kept.")] = None,
-    lively: Annotated[bool, typer.Option("--lively", help="Some people also say no, opt out or write nonsense.")] = False,
+    lively: Annotated[
+        bool, typer.Option("--lively", help="Some people also say no, opt out or write nonsense.")
+    ] = False,
 ) -> None:
     """Simulate an SMS gateway and the people behind it; it records everything it accepted."""
     set_up_logs()

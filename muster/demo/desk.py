@@ -83,5 +83,7 @@ def _open_yes(connection: Connection) -> list[OpenYes]:
         for entry in replies.open_yes(connection, row.appeal_id):
             mobile = connection.execute(select(MEMBERS.c.mobile).where(MEMBERS.c.id == entry.member_id)).scalar()
             if mobile is not None and spec.blood is not None:
-                waiting.append(OpenYes(row.appeal_id, entry.member_id, mobile.removeprefix("+86"), spec.blood.abo.value))
+                waiting.append(
+                    OpenYes(row.appeal_id, entry.member_id, mobile.removeprefix("+86"), spec.blood.abo.value)
+                )
     return waiting

@@ -5,12 +5,13 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 from rich.console import Console
@@ -31,6 +32,7 @@ from rehearsal.seats import staff_seats
 from rehearsal.telephone import Telephone
 
 STORY_LIMIT = 600.0
+T = TypeVar("T")
 _DRILL_SIZE = 200_000
 
 
@@ -102,7 +104,19 @@ async def rehearse(options: Options, console: Console) -> dict[str, object]:
         database = stack.enter_context(Database(settings.database))
         clock = AppealClock(start, options.speed)
         desk = RehearsalDesk(database, shards=settings.shards, now=clock.now, new_id=_new_id)
-        stage = Stage(options, settings, environment, clock, database, session, witness, commands, console, desk, partial(ensure_alive, worker, options.folder / "worker.log"))
+        stage = Stage(
+            options,
+            settings,
+            environment,
+            clock,
+            database,
+            session,
+            witness,
+            commands,
+            console,
+            desk,
+            partial(ensure_alive, worker, options.folder / "worker.log"),
+        )
         figures = await _perform(stage, float(imported["rows_per_second"]), began)  # type: ignore[arg-type]
     if options.report is not None:
         options.report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -152,7 +166,9 @@ async def _perform(stage: Stage, rows_per_second: float, began: float) -> dict[s
 async def _watch(stage: Stage, appeal_id: str) -> board.View:
     """The live board where there is a terminal, lines where there is none."""
     if not stage.console.is_terminal:
-        return await until_closed(stage.database, appeal_id, stage.clock, Narrator(stage.console), stage.alive, limit=STORY_LIMIT)
+        return await until_closed(
+            stage.database, appeal_id, stage.clock, Narrator(stage.console), stage.alive, limit=STORY_LIMIT
+        )
     with Live(console=stage.console, auto_refresh=False) as live:
         return await until_closed(
             stage.database,
@@ -189,10 +205,13 @@ async def _first_asked(stage: Stage, reference: str) -> str:
     return min(numbers)
 
 
-async def _until(ask: Callable[[], object], good: Callable[[object], bool], *, every: float = 0.05):  # noqa: ANN202
+async def _until(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], *, every: float = 0.05) -> T:
+    """What `ask` answers once it is good.  Raises `TimeoutError` after a minute."""
     async with asyncio.timeout(60):
-        while not good(found := await ask()):  # type: ignore[misc]
+        found = await ask()
+        while not good(found):
             await asyncio.sleep(every)
+            found = await ask()
     return found
 
 

@@ -90,7 +90,8 @@ async def until_closed(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> board.View:
     """Follow the appeal until it is filled, stopped or expired.  Raises what `alive` raises, and
-    `TimeoutError` after `limit` real seconds."""
+    `TimeoutError` after `limit` real seconds.
+    """  # noqa: D205
     async with asyncio.timeout(limit):
         while True:
             alive()

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import structlog
 
@@ -71,7 +71,7 @@ class Session(asyncio.Protocol):
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._settings.send_buffer)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self.leaving = True
         flights = set(self._submitted.values())
         self._submitted.clear()
@@ -122,7 +122,8 @@ class Session(asyncio.Protocol):
         self._write(pdu(command, 0, sequence, body))
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.wait([answer, self.closed], return_when=asyncio.FIRST_COMPLETED)
+                both: list[asyncio.Future[Any]] = [answer, self.closed]
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._requests.pop(sequence, None)
         if answer.done() and not answer.cancelled():
@@ -219,7 +220,7 @@ class Session(asyncio.Protocol):
             elif command == Command.UNBIND:
                 self._unbind(sequence)
             elif command not in _UNANSWERABLE:
-                raise ProtocolError(Status.RINVCMDID, "a command that a client does not serve")
+                raise ProtocolError(Status.RINVCMDID, "a command that a client does not serve")  # noqa: TRY301
         except ProtocolError as exc:
             self._nack(exc, sequence)
 

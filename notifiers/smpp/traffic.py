@@ -11,8 +11,8 @@ from functools import partial
 import structlog
 
 from notifiers.smpp.bucket import TokenBucket
-from notifiers.smpp.sending import SendingLink
 from notifiers.smpp.metrics import SMSMetrics
+from notifiers.smpp.sending import SendingLink
 from notifiers.smpp.session import Refusal, Session
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.shipment import Shipment
@@ -100,7 +100,7 @@ class Traffic:
             self._wake()
         self.pump()
 
-    def expired(self, session: Session, count: int) -> None:
+    def expired(self, session: Session, count: int) -> None:  # noqa: ARG002 - all that counts is that places are free
         self._wake()
         self.pump()
 

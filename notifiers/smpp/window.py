@@ -30,7 +30,7 @@ class Window:
         most: int,
         *,
         rate: float | None = None,
-        on_limit: Callable[[int], None] = lambda limit: None,
+        on_limit: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._most = most
         self._rate = rate

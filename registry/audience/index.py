@@ -76,7 +76,7 @@ class AudienceIndex:
         if len(changed):
             self._columns = joined(self._columns, changed)
             ids = changed["id"].tolist()
-            self._learn_skills([row for row in _skills_of(connection, ids)])
+            self._learn_skills(_skills_of(connection, ids))
         return len(changed)
 
     def scan(self, criteria: Criteria, asked: Ints) -> Scan:

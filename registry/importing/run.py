@@ -58,7 +58,7 @@ class ImportReport:
     resumed_at_line: int | None
 
 
-def import_members(  # noqa: PLR0913 - what the door decides
+def import_members(
     database: Database,
     path: Path,
     *,

@@ -12,7 +12,10 @@ _POLL_SECONDS = 0.005
 
 
 async def follow_embedded(
-    path: Path, topic: str, from_start: bool, caught_up: asyncio.Event  # noqa: FBT001 - the same on both logs
+    path: Path,
+    topic: str,
+    from_start: bool,  # noqa: FBT001
+    caught_up: asyncio.Event,
 ) -> AsyncIterator[Raw]:
     """Records of all partitions; no transaction stays open between them."""
     store = Store(path)
@@ -25,12 +28,10 @@ async def follow_embedded(
             for partition in range(count):
                 for record in store.read(topic, partition, positions[partition], _LIMIT):
                     positions[partition] = record.offset + 1
-                    yield Raw(
-                        record.topic, record.partition, record.offset, record.key, record.value, record.headers
-                    )
+                    yield Raw(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
             if all(position >= end for position, end in zip(positions, ends, strict=True)):
                 caught_up.set()
-                while (now := store.changed()) == changed:
+                while (now := store.changed()) == changed:  # noqa: ASYNC110
                     await asyncio.sleep(_POLL_SECONDS)
                 changed = now
             await asyncio.sleep(0)

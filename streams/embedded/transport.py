@@ -36,6 +36,9 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         self._store = Store(self.transport.path)
+        # Commits have a connection of their own: they run in a thread, while this one reads in the event loop.
+        self._commits = Store(self.transport.path)
+        self._one_commit = asyncio.Lock()
         self._lock = _hold(self.transport.path, self.app.conf.id)
         self._positions: dict[TP, int] = {}
         self._assigned: set[TP] = set()
@@ -115,7 +118,7 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         for tp, offset in partitions.items():
-            self._read_offset[TP(*tp)] = offset if offset else None
+            self._read_offset[TP(*tp)] = offset or None
             await self._seek(tp, offset)
 
     async def seek_to_beginning(self, *partitions: TP) -> None:
@@ -135,14 +138,14 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
         return {tp: self._store.earliest(tp.topic, tp.partition) for tp in partitions}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        await asyncio.to_thread(
-            self._store.commit, self.app.conf.id, {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
-        )
+        reached = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+        async with self._one_commit:
+            await asyncio.to_thread(self._commits.commit, self.app.conf.id, reached)
         return True
 
     # --- records ------------------------------------------------------------------------------------------------
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Record]]:
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Record]]:  # noqa: ASYNC109
         """What is new in the active partitions; waits for it, not longer than `timeout` seconds."""
         wanted = self._assigned if active_partitions is None else active_partitions
         deadline = time.monotonic() + timeout
@@ -178,7 +181,8 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
     async def _clean_now_and_then(self) -> None:
         if time.monotonic() - self._cleaned > _CLEAN_SECONDS:
             self._cleaned = time.monotonic()
-            await asyncio.to_thread(self._store.clean, time.time_ns() // 1_000_000)
+            async with self._one_commit:
+                await asyncio.to_thread(self._commits.clean, time.time_ns() // 1_000_000)
 
     def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
         return ConsumerMessage(
@@ -203,6 +207,7 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
     async def on_stop(self) -> None:
         await super().on_stop()
         self._store.close()
+        self._commits.close()
         self._lock.close()
 
     def close(self) -> None:
@@ -238,7 +243,7 @@ class Producer(BaseProducer):  # type: ignore[misc]
             await asyncio.to_thread(self._writer.close)
             self._writer = None
 
-    async def send(  # noqa: PLR0913 - Faust's signature
+    async def send(
         self,
         topic: str,
         key: bytes | None,
@@ -256,11 +261,9 @@ class Producer(BaseProducer):  # type: ignore[misc]
     async def _sent(self, record: Append) -> RecordMetadata:
         assert self._writer is not None
         topic, partition, offset = await self._writer.append(record)
-        return RecordMetadata(
-            topic=topic, partition=partition, topic_partition=TP(topic, partition), offset=offset
-        )
+        return RecordMetadata(topic=topic, partition=partition, topic_partition=TP(topic, partition), offset=offset)
 
-    async def send_and_wait(  # noqa: PLR0913 - Faust's signature
+    async def send_and_wait(
         self,
         topic: str,
         key: bytes | None,

@@ -14,7 +14,10 @@ _PAUSE_SECONDS = 0.5
 
 
 async def follow_kafka(
-    servers: Sequence[str], topic: str, from_start: bool, caught_up: asyncio.Event  # noqa: FBT001
+    servers: Sequence[str],
+    topic: str,
+    from_start: bool,  # noqa: FBT001
+    caught_up: asyncio.Event,
 ) -> AsyncIterator[Raw]:
     """Records of all partitions.  A broker that is away is waited for; positions are kept here, so nothing is skipped."""
     positions: dict[int, int] = {}
@@ -42,7 +45,11 @@ async def follow_kafka(
 
 
 def _open(
-    servers: Sequence[str], topic: str, positions: dict[int, int], ends: dict[int, int], from_start: bool  # noqa: FBT001
+    servers: Sequence[str],
+    topic: str,
+    positions: dict[int, int],
+    ends: dict[int, int],
+    from_start: bool,  # noqa: FBT001
 ) -> tuple[KafkaConsumer, dict[int, int]]:
     consumer = KafkaConsumer(
         bootstrap_servers=list(servers), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=20

@@ -38,9 +38,31 @@ DOMAIN = [
     Said("N", Intent.NO),
     Said("回N退订", Intent.OPT_OUT),
 ]
-OPT_OUT_WORDS = "STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT ARRET OPT-OUT REMOVE TD R T N退订 退订 拒收 不要再发 停 别发了 屏蔽".split()
-ACCEPT_WORDS = "1 是 能 可以 愿意 报名 我来 我去 参加 好的 行 Y YES".split()
-DECLINE_WORDS = "2 否 不能 不行 不方便 没空 去不了 不愿意 在外地 N".split()
+OPT_OUT_WORDS = [
+    "STOP",
+    "STOPALL",
+    "UNSUBSCRIBE",
+    "CANCEL",
+    "END",
+    "QUIT",
+    "REVOKE",
+    "OPTOUT",
+    "ARRET",
+    "OPT-OUT",
+    "REMOVE",
+    "TD",
+    "R",
+    "T",
+    "N退订",
+    "退订",
+    "拒收",
+    "不要再发",
+    "停",
+    "别发了",
+    "屏蔽",
+]
+ACCEPT_WORDS = ["1", "是", "能", "可以", "愿意", "报名", "我来", "我去", "参加", "好的", "行", "Y", "YES"]
+DECLINE_WORDS = ["2", "否", "不能", "不行", "不方便", "没空", "去不了", "不愿意", "在外地", "N"]
 
 STOPS = [
     *(

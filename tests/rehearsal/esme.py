@@ -37,7 +37,9 @@ def submit(
 ) -> bytes:
     octets = text.encode("utf-16-be") if isinstance(text, str) else text
     body = b"\0\x01\x01" + sender.encode() + b"\0\x01\x01" + to.encode() + b"\0"
-    body += bytes((esm_class, 0, 0)) + b"\0" + validity + b"\0" + bytes((registered, 0, coding, 0, len(octets))) + octets
+    body += (
+        bytes((esm_class, 0, 0)) + b"\0" + validity + b"\0" + bytes((registered, 0, coding, 0, len(octets))) + octets
+    )
     if reference:
         body += tlv(0x1500, reference.encode())
     body += extra

@@ -73,9 +73,7 @@ async def test_refused_messages_keep_their_sequence_and_leave_no_trace(start: St
     assert statuses == {1: 0, 2: 0, 3: 0, 4: QUEUE_FULL, 5: QUEUE_FULL}
     counts = await running.get("/counts")
     assert (counts["segments"], counts["refused"]) == (3, {"0x14": 2})
-    assert [
-        len((await running.get("/messages", to=f"179{n:08d}"))["messages"]) for n in range(5)
-    ] == [1, 1, 1, 0, 0]
+    assert [len((await running.get("/messages", to=f"179{n:08d}"))["messages"]) for n in range(5)] == [1, 1, 1, 0, 0]
 
 
 async def test_a_full_window_opens_when_answers_leave(start: Start) -> None:

@@ -22,7 +22,7 @@ def smpplib_client(port: int, **credentials: str) -> Iterator[Any]:
     client = smpplib.client.Client("127.0.0.1", port, timeout=5, allow_unknown_opt_params=True)
     client.sent, client.received, client.errors = [], [], []
     client.set_message_sent_handler(lambda pdu: client.sent.append(pdu.message_id))
-    client.set_message_received_handler(lambda pdu: client.received.append(pdu))
+    client.set_message_received_handler(lambda pdu: client.received.append(pdu))  # noqa: PLW0108
     client.set_error_pdu_handler(lambda pdu: client.errors.append(pdu.status))
     client.connect()
     try:
@@ -106,7 +106,7 @@ async def test_receipt_and_reply_arrive_and_are_acknowledged(start: Start) -> No
             return [*client.sent, *client.received]
 
     # The member's message is said from the client's thread; nothing else touches the queue at that moment.
-    message_id, receipt, reply = (await apart(talk))
+    message_id, receipt, reply = await apart(talk)
     assert receipt.esm_class & 0x3C == 0x04
     assert receipt.source_addr == b"17900000001"
     assert receipt.short_message.startswith(b"id:" + message_id + b" sub:001 dlvrd:001 submit date:2611241830 ")

@@ -15,7 +15,10 @@ def plea(*groups: str, negative: bool = False) -> Plea:
     [
         (PLEA, plea("AB")),
         ("[BFTU] Urgent: group AB platelets needed. Can you donate? Reply 1 yes, 2 no. Opt out: R", plea("AB")),
-        ("【北京市总工会】紧急：患者急需O型Rh阴性血小板，能献请回复1，不能回复2。拒收请回复R", plea("O", negative=True)),
+        (
+            "【北京市总工会】紧急：患者急需O型Rh阴性血小板，能献请回复1，不能回复2。拒收请回复R",
+            plea("O", negative=True),
+        ),
         ("【北京市总工会】急需0型全血，能献请回复１。拒收请回复R", plea("O")),
         ("【工会】急需A型或B型血小板，能献请回复1", plea("A", "B")),
         ("【工会】急需A、O型血，能献请回复1", plea("A", "O")),

@@ -116,7 +116,7 @@ async def test_a_restart_knows_texts_times_and_doubles(start: Start, clock: Appe
 
 
 async def test_everything_answered_before_a_kill_is_on_record(tmp_path: Path) -> None:
-    server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
     assert server.stdout
     try:
         port = int((await asyncio.to_thread(server.stdout.readline)).split()[0])

@@ -71,7 +71,7 @@ def test_a_position_is_never_used_again(connection: Connection):
 
 
 def test_nothing_waits_of_a_transaction_that_failed(database: Database):
-    with pytest.raises(ZeroDivisionError), database.transaction() as connection:
+    with pytest.raises(ZeroDivisionError), database.transaction() as connection:  # noqa: PT012
         outbox.put(connection, [_stop(1)])
         assert outbox.first_time(connection, "appeals", "e-1")
         raise ZeroDivisionError
