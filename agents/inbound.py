@@ -1,6 +1,6 @@
 """The inbound door: what a gateway brings is committed before the gateway is told that it arrived."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -31,7 +31,7 @@ class Inbound:
         self._channel = channel
         self._now = now
         self._new_id = new_id
-        self._receipts: Gather[RawReceipt] = Gather(database, receipts.store, limit=2000)
+        self._receipts: Gather[list[RawReceipt]] = Gather(database, _store)
 
     async def on_incoming(self, incoming: Incoming) -> None:
         fresh = await self._database.write(
@@ -40,19 +40,30 @@ class Inbound:
         RECEIVED.labels(channel=self._channel.value, outcome="stored" if fresh else "repeated").inc()
 
     async def on_receipt(self, receipt: Receipt) -> None:
-        if not receipt.final:
-            return
-        await self._receipts.add(
+        await self.on_receipts([receipt])
+
+    async def on_receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Store those that say what became of a message in the end."""
+        now = self._now()
+        final = [
             RawReceipt(
                 gateway_id=receipt.gateway_id,
                 state=receipt.state,
                 error=receipt.error,
                 address=receipt.address,
                 reference=receipt.reference,
-                received_at=self._now(),
+                received_at=now,
             )
-        )
-        RECEIPTS.inc()
+            for receipt in receipts
+            if receipt.final
+        ]
+        if final:
+            await self._receipts.add(final)
+            RECEIPTS.inc(len(final))
+
+
+def _store(connection: Connection, groups: Sequence[list[RawReceipt]]) -> None:
+    receipts.store(connection, [receipt for group in groups for receipt in group])
 
 
 def receive(connection: Connection, incoming: Incoming, channel: Channel, reply_id: str, now: datetime) -> bool:

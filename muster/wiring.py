@@ -149,7 +149,13 @@ async def _open_channels(parts: Parts, stack: AsyncExitStack) -> dict[Channel, N
 
     texts = door(Channel.SMS)
     metrics = SMSMetrics(REGISTRY)
-    sms = SMSNotifier(parts.settings.sms, metrics, on_incoming=texts.on_incoming, on_receipt=texts.on_receipt)
+    sms = SMSNotifier(
+        parts.settings.sms,
+        metrics,
+        on_incoming=texts.on_incoming,
+        on_receipt=texts.on_receipt,
+        on_receipts=texts.on_receipts,
+    )
     await stack.enter_async_context(sms)
     return {Channel.SMS: sms}
 

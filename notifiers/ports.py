@@ -66,6 +66,7 @@ class Incoming:
 # Both are awaited before the gateway is told "received": whoever implements them commits first.
 OnIncoming = Callable[[Incoming], Awaitable[None]]
 OnReceipt = Callable[[Receipt], Awaitable[None]]
+OnReceipts = Callable[[Sequence[Receipt]], Awaitable[None]]
 
 
 class OptOutDoor(Protocol):

@@ -10,7 +10,7 @@ import structlog
 
 from decisions.mobiles import is_made_up
 from decisions.segments import TextTooLong
-from notifiers.ports import Letter, OnIncoming, OnReceipt, Outcome, State
+from notifiers.ports import Letter, OnIncoming, OnReceipt, OnReceipts, Outcome, State
 from notifiers.smpp.bucket import TokenBucket
 from notifiers.smpp.inbound import Inbound
 from notifiers.smpp.link import Link, Role, Surroundings, open_session
@@ -47,6 +47,7 @@ class SMSNotifier:
         *,
         on_incoming: OnIncoming,
         on_receipt: OnReceipt,
+        on_receipts: OnReceipts | None = None,
         timing: Timing | None = None,
     ) -> None:
         timing = timing or Timing()
@@ -56,9 +57,16 @@ class SMSNotifier:
         bucket = TokenBucket(settings.rate, timing.clock)
         self._traffic = Traffic(settings, window=self._window, bucket=bucket, metrics=metrics, timing=timing)
         self._inbound = Inbound(
-            settings, on_incoming=on_incoming, on_receipt=on_receipt, metrics=metrics, timing=timing
+            settings,
+            on_incoming=on_incoming,
+            on_receipt=on_receipt,
+            on_receipts=on_receipts,
+            metrics=metrics,
+            timing=timing,
         )
-        self._around = Surroundings(settings, self._traffic, self._inbound.receive, metrics, timing)
+        self._around = Surroundings(
+            settings, self._traffic, self._inbound.receive, metrics, timing, self._inbound.receive_receipts
+        )
         self._links = self._make_links()
         self._runs: list[asyncio.Task[None]] = []
         # Handsets tell long messages of one sender apart by this number, so neighbours must differ.

@@ -1,6 +1,7 @@
 """Times as SMPP writes them."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 _QUARTER: Final = timedelta(minutes=15)
@@ -20,6 +21,7 @@ def absolute_time(moment: datetime) -> bytes:
     return f"{moment:%y%m%d%H%M%S}{tenths}{abs(quarters):02}{'-' if quarters < 0 else '+'}".encode("ascii")
 
 
+@lru_cache(maxsize=4096)  # thousands of receipts name the same second
 def receipt_date(digits: str, zone: timezone) -> datetime | None:
     """The date of a receipt, with or without seconds or century; none if it is no date."""
     pattern = _DATE_FORMATS.get(len(digits))

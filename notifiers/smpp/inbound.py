@@ -1,12 +1,12 @@
 """What the gateway brings: read it, have it committed, and only then say that it arrived."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 import structlog
 
-from notifiers.ports import Incoming, OnIncoming, OnReceipt
+from notifiers.ports import Incoming, OnIncoming, OnReceipt, OnReceipts, Receipt
 from notifiers.smpp.codec import ShortMessage
 from notifiers.smpp.incoming import PartOf, Words, decode_words, member_address, slot_of, words_of
 from notifiers.smpp.metrics import Brought, SMSMetrics
@@ -29,12 +29,14 @@ class Inbound:
         *,
         on_incoming: OnIncoming,
         on_receipt: OnReceipt,
+        on_receipts: OnReceipts | None = None,
         metrics: SMSMetrics,
         timing: Timing,
     ) -> None:
         self._settings = settings
         self._on_incoming = on_incoming
         self._on_receipt = on_receipt
+        self._on_receipts = on_receipts or self._one_by_one
         self._metrics = metrics
         self._timing = timing
         self._reassembly = Reassembly(settings.part_seconds, self._overdue, timing)
@@ -67,6 +69,22 @@ class Inbound:
             return Status.ROK
         self._metrics.brought(Brought.RECEIPT)
         return await self._commit(self._on_receipt(replace(receipt, address=member_address(receipt.address))))
+
+    async def receive_receipts(self, messages: Sequence[ShortMessage]) -> Status:
+        """Like `receive`, for receipts that came together: they are committed together or pushed again together."""
+        receipts = []
+        for message in messages:
+            receipt = read_receipt(message, self._settings)
+            if receipt is None:
+                self._metrics.brought(Brought.UNREADABLE)
+                LOG.warning("a receipt names no message or no state", octets=len(message.octets))
+            else:
+                self._metrics.brought(Brought.RECEIPT)
+                receipts.append(replace(receipt, address=member_address(receipt.address)))
+        return await self._commit(self._on_receipts(receipts)) if receipts else Status.ROK
+
+    async def _one_by_one(self, receipts: Sequence[Receipt]) -> None:
+        await asyncio.gather(*(self._on_receipt(receipt) for receipt in receipts))
 
     async def _part(self, message: ShortMessage, words: Words, part: PartOf) -> Status:
         """Parts are answered together, once the whole is committed.

@@ -9,7 +9,7 @@ import structlog
 
 from notifiers.smpp.codec import Bind
 from notifiers.smpp.metrics import SMSMetrics
-from notifiers.smpp.session import Receive, Session
+from notifiers.smpp.session import Receive, ReceiveReceipts, Session
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.timing import Backoff, Timing
 from notifiers.smpp.traffic import Traffic
@@ -45,6 +45,7 @@ class Surroundings:
     receive: Receive
     metrics: SMSMetrics
     timing: Timing
+    receive_receipts: ReceiveReceipts | None = None
 
 
 async def open_session(around: Surroundings, role: Role) -> Session:
@@ -59,6 +60,7 @@ async def open_session(around: Surroundings, role: Role) -> Session:
                 receive=around.receive,
                 metrics=around.metrics,
                 timing=around.timing,
+                receive_receipts=around.receive_receipts,
             ),
             settings.host,
             settings.port,

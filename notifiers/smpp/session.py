@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol, cast
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from notifiers.smpp.codec import HEADER, HEADER_SIZE, LARGEST_PDU, ProtocolError, ShortMessage, pdu
 from notifiers.smpp.flight import Flight
 from notifiers.smpp.metrics import SMSMetrics
+from notifiers.smpp.receipts import is_receipt
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.shipment import Fate, Shipment
 from notifiers.smpp.timing import Timing
@@ -23,6 +24,7 @@ _UNANSWERABLE: Final = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
 
 Refusal = tuple[Flight, int, int]  # flight, index, status
 Receive = Callable[[ShortMessage], Awaitable[Status]]
+ReceiveReceipts = Callable[[Sequence[ShortMessage]], Awaitable[Status]]
 
 
 class SessionEvents(Protocol):
@@ -39,11 +41,20 @@ class Session(asyncio.Protocol):
     """Never raises into the event loop: what is no SMPP ends the session, which `closed` tells."""
 
     def __init__(
-        self, settings: SMSSettings, *, events: SessionEvents, receive: Receive, metrics: SMSMetrics, timing: Timing
+        self,
+        settings: SMSSettings,
+        *,
+        events: SessionEvents,
+        receive: Receive,
+        metrics: SMSMetrics,
+        timing: Timing,
+        receive_receipts: ReceiveReceipts | None = None,
     ) -> None:
         self._settings = settings
         self._events = events
         self._receive = receive
+        self._receive_receipts = receive_receipts
+        self._receipts: list[tuple[int, ShortMessage]] = []
         self._metrics = metrics
         self._timing = timing
         self._transport: asyncio.Transport | None = None
@@ -164,6 +175,8 @@ class Session(asyncio.Protocol):
             self._nack(exc, 0)
             self._rest = b""
             self.abort()
+        if self._receipts:
+            self._begin_receipts()
 
     def _read(self, buffer: bytes) -> int:
         """Handle all complete PDUs; how many octets they were.
@@ -248,9 +261,25 @@ class Session(asyncio.Protocol):
             # Slow down the gateway, but never the reading: answers to what we sent come by the same way.
             self._write(pdu(Command.DELIVER_SM_RESP, Status.RX_T_APPN, sequence, b"\0"))
             return
-        task = asyncio.create_task(self._received(sequence, message), name="sms delivery")
+        if self._receive_receipts is not None and is_receipt(message):
+            self._receipts.append((sequence, message))
+        else:
+            self._begin(self._received(sequence, message))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="sms delivery")
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
+
+    def _begin_receipts(self) -> None:
+        """Receipts come by the hundred thousand too: those of one read are stored and answered together."""
+        batch, self._receipts = self._receipts, []
+        self._begin(self._received_receipts(batch))
+
+    async def _received_receipts(self, batch: list[tuple[int, ShortMessage]]) -> None:
+        assert self._receive_receipts is not None
+        status = await self._receive_receipts([message for _, message in batch])
+        self._write(b"".join(pdu(Command.DELIVER_SM_RESP, status, sequence, b"\0") for sequence, _ in batch))
 
     async def _received(self, sequence: int, message: ShortMessage) -> None:
         status = await self._receive(message)
