@@ -105,6 +105,13 @@ def test_a_shard_that_counts_twice_is_counted_once():
     assert (opened.members, opened.matched) == (7, 7)
 
 
+def test_a_shard_that_selects_twice_has_the_first_selection():
+    night = Night(launch(batch_size=10))
+    night.hear(counted(0, 20), counted(1, 0), selected(0, 12))
+    assert night.hear(selected(0, 20)) == []
+    assert night.state.waves[0].shards[0].selected == 12
+
+
 def test_a_batch_says_all_that_dispatch_must_know():
     night = Night(launch(batch_size=10))
     (batch,) = _only(SendBatch, _asking(night, 7, 0))
@@ -269,6 +276,14 @@ def test_everybody_who_still_waits_is_stood_down_kindly():
     assert told.draft.kind is MessageKind.STAND_DOWN
     assert told.draft.texts == night.state.launch.spec.texts.stand_down
     assert told.draft.not_after == night.state.launch.deadline + STAND_DOWN_STAYS
+
+
+def test_who_was_stood_down_at_the_closing_is_not_told_again():
+    night = Night(launch(need=1))
+    (_, _, told) = night.hear(answered(2), answered(1), screened(1))
+    assert isinstance(told, TellMembers)
+    assert told.members == (2,)
+    assert night.hear(answered(2)) == []
 
 
 def test_who_answered_by_e_mail_is_told_by_e_mail_and_a_caller_by_sms():

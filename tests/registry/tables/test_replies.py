@@ -21,8 +21,8 @@ def _store(connection: Connection, reply_id: str, *, at: datetime = NOW, **chang
     replies.store(connection, reply_id=reply_id, received_at=at, member_id=7, appeal_id=None, **said)
 
 
-def _known(connection: Connection, *, now: datetime = NOW, **changes: str) -> bool:
-    said = PUSH | changes
+def _known(connection: Connection, changes: dict[str, str] | None = None, *, now: datetime = NOW) -> bool:
+    said = PUSH | (changes or {})
     return replies.already_received(connection, now=now, **said)
 
 
@@ -55,7 +55,7 @@ def test_the_same_push_within_ten_minutes_is_known(connection: Connection):
 )
 def test_another_sender_recipient_or_word_is_another_reply(connection: Connection, changes: dict[str, str]):
     _store(connection, "m-1")
-    assert not _known(connection, **changes)
+    assert not _known(connection, changes)
 
 
 def test_of_two_pushes_at_once_one_is_stored(database: Database):
