@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from agents.patience import patient
 from registry import board, outbox
 from registry.database import Database
+from registry.turns import take_turn
 from schemas import appeals as say
 from schemas.dispatch import DeliveryReported
 from schemas.reader import Message
@@ -35,6 +36,8 @@ class Track:
         if not outbox.first_time(connection, self._reader, delivery.envelope.id):
             return
         appeal_id: str = message.appeal_id  # type: ignore[union-attr, assignment]
+        # Two reactions, and two workers, count for the same appeal: what is read here must be the newest.
+        take_turn(connection, f"board/{appeal_id}")
         counts: Counts = dict(board.counts(connection, appeal_id))  # type: ignore[arg-type]
         _add(counts, _changes(message))
         board.put_counts(connection, appeal_id, counts, at)
