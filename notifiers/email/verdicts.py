@@ -57,7 +57,8 @@ def judge(stage: Stage, reply: Reply) -> Fate:
     """The fate of the letter whose command got this reply.
 
     A refusal of the sender is about us and not about the member: a wrong password or a blocked account must not burn
-    a whole wave as refused, so it counts as a busy server until somebody repairs it or the appeal ends.
+    a whole wave as refused, so it counts as a busy server until somebody repairs it or the appeal ends.  A word that
+    makes no sense after the letter itself leaves open whether it was taken.
     """
     if reply.accepts(stage):
         return Fate.SENT
@@ -68,6 +69,8 @@ def judge(stage: Stage, reply: Reply) -> Fate:
             return Fate.REFUSED
         case digit if digit == TRANSIENT and reply.code != CLOSING:
             return Fate.LATER if stage is Stage.RECIPIENT and _about_the_mailbox(reply) else Fate.STUCK
+        case _ if stage is Stage.CONTENT and reply.code != CLOSING:
+            return Fate.UNCERTAIN
         case _:
             return Fate.BUSY
 

@@ -5,6 +5,7 @@ after the letter was written; we must know, because a letter that may have arriv
 """
 
 import asyncio
+import re
 import ssl
 from collections import deque
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from notifiers.email.settings import EmailSettings
 from notifiers.email.verdicts import CLOSING, Fate, Reply, Stage, judge
 
 LONGEST_REPLY = 32 * 1024
+CODE = re.compile(r"[2-5][0-9]{2}")
 
 
 class WireLost(Exception):
@@ -65,9 +67,10 @@ class Wire(asyncio.Protocol):
         except WireLost:
             self.abort()
             return Fate.UNCERTAIN, Stage.CONTENT, 0
-        if reply.code == CLOSING:
+        fate = judge(Stage.CONTENT, reply)
+        if reply.code == CLOSING or fate is Fate.UNCERTAIN:
             self.abort()
-        return judge(Stage.CONTENT, reply), Stage.CONTENT, reply.code
+        return fate, Stage.CONTENT, reply.code
 
     async def close(self) -> None:
         """Say goodbye and hang up; a server that does not answer is not waited for long."""
@@ -156,7 +159,7 @@ class Wire(asyncio.Protocol):
 
     def _read_line(self, line: str) -> None:
         code = line[:3]
-        if not (code.isascii() and code.isdigit() and line[3:4] in ("", " ", "-")):
+        if not (CODE.fullmatch(code) and line[3:4] in ("", " ", "-")):
             self.abort()
             return
         self._lines.append(line[4:])

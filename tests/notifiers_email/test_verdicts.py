@@ -34,7 +34,7 @@ SENDER, RECIPIENT, DATA, CONTENT = Stage
         (DATA, "451 not now", Fate.STUCK),
         (DATA, "554 no valid recipients", Fate.REFUSED),
         (CONTENT, "250 2.0.0 queued as 4F2", Fate.SENT),
-        (CONTENT, "354 what?", Fate.BUSY),
+        (CONTENT, "354 what?", Fate.UNCERTAIN),
         (CONTENT, "452 4.3.1 no room", Fate.STUCK),
         (CONTENT, "421 4.3.2 shutting down", Fate.BUSY),
         (CONTENT, "554 5.7.1 spam", Fate.REFUSED),
@@ -49,4 +49,7 @@ def test_only_a_5xx_after_the_sender_refuses_a_member_at_once(stage, code, text)
     fate = judge(stage, Reply(code, text))
     if fate is Fate.REFUSED:
         assert code == 552 if stage is SENDER else 500 <= code < 600
-    assert fate is not Fate.UNCERTAIN  # a reply is never uncertain: only its absence is
+    senseless = stage is CONTENT and code // 100 not in (2, 4, 5)
+    assert (fate is Fate.UNCERTAIN) == senseless
+    if stage is CONTENT and fate not in (Fate.SENT, Fate.UNCERTAIN, Fate.REFUSED):
+        assert 400 <= code < 500  # nothing leaves a second time unless the server said that it did not take it
