@@ -166,6 +166,17 @@ async def test_a_goodbye_between_two_letters_costs_nothing(make_notifier, letter
     assert odd.letters == len(TO)
 
 
+async def test_a_reply_too_many_is_never_taken_for_the_next_letters(make_notifier, letter):
+    def answers(line: str, number: int) -> bytes:
+        return b"250 taken\r\n250 and taken\r\n" if line == "." else usual(line, number)
+
+    async with odd_server(answers) as (odd, port), make_notifier(port, connections=1) as notifier:
+        outcomes = await notifier.send(letter, TO, yes)
+    assert {outcome.state for outcome in outcomes} == {State.SENT}
+    assert odd.letters == odd.sessions == len(TO)
+    assert odd.heard.count("DATA") == len(TO)
+
+
 async def test_a_letter_answered_with_421_was_not_taken_and_leaves_again(make_notifier, letter):
     def answers(line: str, number: int) -> bytes:
         return b"421 4.3.2 shutting down\r\n" if line == "." and odd.letters == 1 else usual(line, number)
