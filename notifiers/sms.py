@@ -13,7 +13,7 @@ from decisions.segments import TextTooLong
 from notifiers.ports import Letter, OnIncoming, OnReceipt, OnReceipts, Outcome, State
 from notifiers.smpp.bucket import TokenBucket
 from notifiers.smpp.inbound import Inbound
-from notifiers.smpp.link import Link, Role, Surroundings, open_session
+from notifiers.smpp.link import Link, Role, Surroundings, open_session, unbind
 from notifiers.smpp.metrics import Barred, SMSMetrics
 from notifiers.smpp.receipts import same_id
 from notifiers.smpp.settings import SMSSettings
@@ -91,13 +91,14 @@ class SMSNotifier:
         try:
             async with asyncio.timeout(self._settings.close_seconds):
                 await self._traffic.all_answered()
+                await asyncio.gather(*(link.quiet() for link in self._links))
                 await self._inbound.close()
         except TimeoutError:
             LOG.warning("the channel closes with messages unanswered", parts=self._traffic.unanswered)
-        await asyncio.gather(*(link.close() for link in self._links))
         for run in self._runs:
             run.cancel()
         await asyncio.gather(*self._runs, return_exceptions=True)
+        await asyncio.gather(*(link.close() for link in self._links))
 
     async def send(
         self,
@@ -108,7 +109,7 @@ class SMSNotifier:
         urgent: bool = False,
         members: Sequence[int] = (),  # noqa: ARG002 - text messages carry no signed links
     ) -> list[Outcome]:
-        """See `ports.Notifier`.  Raises ValueError for a letter that no gateway could be given: a bug of the caller's."""
+        """See `ports.Notifier`.  Raises ValueError for a letter that no gateway takes: a bug of the caller's."""
         numbers: list[bytes] = []
         outcomes: list[Outcome | None] = []
         for address in addresses:
@@ -128,9 +129,7 @@ class SMSNotifier:
     async def check(self) -> None:
         """Bind once, and unbind.  Raises OSError when the gateway can't be reached, `BindRefused` when it says no."""
         role = Role.TRANSCEIVER if self._settings.bind_mode == "transceiver" else Role.TRANSMITTER
-        session = await open_session(self._around, role)
-        session.abort()
-        await session.closed
+        await unbind(await open_session(self._around, role), self._settings.close_seconds)
 
     async def _ship(
         self, letter: Letter, numbers: Sequence[bytes], may_send: Callable[[], bool], *, urgent: bool

@@ -79,6 +79,16 @@ async def open_session(around: Surroundings, role: Role) -> Session:
     return session
 
 
+async def unbind(session: Session, seconds: float) -> None:
+    """Say goodbye, wait (bounded) for the answer, and close."""
+    try:
+        await session.request(Command.UNBIND, seconds=seconds)
+    except OSError:
+        LOG.info("the gateway did not answer the unbind")
+    session.abort()
+    await session.closed
+
+
 class Link:
     """`run` never ends by itself."""
 
@@ -104,17 +114,17 @@ class Link:
                 await self._use(session)
             await self._around.timing.sleep(self._pauses.next())
 
+    async def quiet(self) -> None:
+        """Return when all that the gateway has brought is answered; it brings no more."""
+        if self._session is not None:
+            await self._session.deliveries_answered()
+
     async def close(self) -> None:
         """Say goodbye; what is unanswered becomes uncertain."""
         session = self._session
         if session is None or session.closed.done():
             return
-        try:
-            await session.request(Command.UNBIND, seconds=self._around.settings.close_seconds)
-        except OSError:
-            LOG.info("the gateway did not answer the unbind", link=self._number)
-        session.abort()
-        await session.closed
+        await unbind(session, self._around.settings.close_seconds)
 
     async def _use(self, session: Session) -> None:
         around = self._around

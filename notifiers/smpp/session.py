@@ -30,11 +30,11 @@ ReceiveReceipts = Callable[[Sequence[ShortMessage]], Awaitable[Status]]
 class SessionEvents(Protocol):
     """Who hears of answers."""
 
-    def answered(self, session: "Session", count: int, written_at: float, refusals: list[Refusal]) -> None:
+    def answered(self, session: "Session", answers: int, written_at: float, refusals: list[Refusal]) -> None:
         """So many PDUs were answered, among them these refusals; the last was written at that moment."""
 
-    def expired(self, session: "Session", count: int) -> None:
-        """So many PDUs were never answered."""
+    def expired(self) -> None:
+        """Some PDUs were never answered, and their places are free."""
 
 
 class Session(asyncio.Protocol):
@@ -66,6 +66,7 @@ class Session(asyncio.Protocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.full = False  # the transport keeps octets that the kernel would not take
         self.leaving = False
+        self.deaf = False  # what the gateway brings from now on is for another link, or for later
         self.heard_at = timing.clock()
 
     @property
@@ -160,7 +161,7 @@ class Session(asyncio.Protocol):
         missing = flight.land(Fate.UNCERTAIN)
         self._metrics.timeouts.inc(missing)
         LOG.warning("messages were never answered", parts=missing)
-        self._events.expired(self, missing)
+        self._events.expired()
         self._end_if_done()
 
     # In
@@ -257,7 +258,7 @@ class Session(asyncio.Protocol):
         self._write(pdu(Command.GENERIC_NACK, error.status, sequence))
 
     def _deliver(self, sequence: int, message: ShortMessage) -> None:
-        if len(self._deliveries) >= MOST_DELIVERIES:
+        if self.deaf or len(self._deliveries) >= MOST_DELIVERIES:
             # Slow down the gateway, but never the reading: answers to what we sent come by the same way.
             self._write(pdu(Command.DELIVER_SM_RESP, Status.RX_T_APPN, sequence, b"\0"))
             return
@@ -286,5 +287,7 @@ class Session(asyncio.Protocol):
         self._write(pdu(Command.DELIVER_SM_RESP, status, sequence, b"\0"))
 
     async def deliveries_answered(self) -> None:
+        """Ask the gateway to bring no more now, and return when all that it brought is answered."""
+        self.deaf = True
         while self._deliveries:
             await asyncio.wait(self._deliveries)

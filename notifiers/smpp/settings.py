@@ -16,7 +16,7 @@ _LONGEST_ADDRESS = 20
 class SMSSettings(BaseModel):
     """One gateway account.  Rate and window belong to the account: several workers divide them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     host: str = "127.0.0.1"
     port: int = Field(default=2775, ge=1, le=65535)

@@ -6,7 +6,7 @@ and writes in the same breath: nothing comes between the question and the write.
 
 import asyncio
 from collections import deque
-from functools import partial
+from itertools import count
 
 import structlog
 
@@ -42,6 +42,8 @@ class Traffic:
         self._urgent: deque[Shipment] = deque()
         self._bulk: deque[Shipment] = deque()
         self._retries = Backoff(settings.retry_seconds, LONGEST_RETRY, timing.chance)
+        self._numbers = count()
+        self._delayed: dict[int, tuple[Timer, Shipment, list[int]]] = {}
         self._timer: Timer | None = None
         self._due = 0.0
         self._closed = False
@@ -75,6 +77,10 @@ class Traffic:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        for timer, shipment, indices in self._delayed.values():
+            timer.cancel()
+            self._again(shipment, indices)
+        self._delayed.clear()
         for lane in (self._urgent, self._bulk):
             while lane:
                 lane.popleft().hold()
@@ -87,20 +93,20 @@ class Traffic:
 
     # SessionEvents
 
-    def answered(self, session: Session, count: int, written_at: float, refusals: list[Refusal]) -> None:
-        if count:
+    def answered(self, session: Session, answers: int, written_at: float, refusals: list[Refusal]) -> None:
+        if answers:
             now = self._timing.clock()
             self._metrics.round_trip.observe(now - written_at)
-            self._metrics.answered(Verdict.ACCEPTED, count - len(refusals))
-            self._window.answered(count, written_at=written_at, now=now)
+            self._metrics.answered(Verdict.ACCEPTED, answers - len(refusals))
+            self._window.answered(answers, written_at=written_at, now=now)
             link = self._links.get(session)
-            if link is not None and count > len(refusals):
+            if link is not None and answers > len(refusals):
                 link.went_well(written_at)
             self._sort(session, refusals)
             self._wake()
         self.pump()
 
-    def expired(self, session: Session, count: int) -> None:  # noqa: ARG002 - all that counts is that places are free
+    def expired(self) -> None:
         self._wake()
         self.pump()
 
@@ -110,12 +116,13 @@ class Traffic:
 
     def _sort(self, session: Session, refusals: list[Refusal]) -> None:
         again: dict[tuple[Shipment, float], list[int]] = {}
+        loud: dict[int, Verdict] = {}
         for flight, index, status in refusals:
             shipment = flight.shipment
             verdict = verdict_on(status, self._settings.own_verdicts)
             self._metrics.answered(verdict)
             if verdict in _LOUD:
-                LOG.error("the gateway refuses what we send", verdict=verdict.value, status=hex(status))
+                loud[status] = verdict
             if verdict is Verdict.THROTTLED:
                 self._throttle(session, flight.written_at)
                 again.setdefault((shipment, 0.0), []).append(index)
@@ -127,11 +134,19 @@ class Traffic:
                 shipment.settle(index, status)
             else:
                 again.setdefault((shipment, pause), []).append(index)
+        for status, verdict in loud.items():
+            LOG.error("the gateway refuses what we send", verdict=verdict.value, status=hex(status))
         for (shipment, pause), indices in again.items():
             if pause:
-                self._timing.call_later(pause, partial(self._again, shipment, indices))
+                self._delay(pause, shipment, indices)
             else:
                 self._again(shipment, indices)
+
+    def _delay(self, pause: float, shipment: Shipment, indices: list[int]) -> None:
+        """They wait apart, under a number, so that a channel which closes can hold them too."""
+        number = next(self._numbers)
+        timer = self._timing.call_later(pause, lambda: self._again(*self._delayed.pop(number)[1:]))
+        self._delayed[number] = (timer, shipment, indices)
 
     def _pause_before_retry(self, shipment: Shipment, index: int, verdict: Verdict) -> float | None:
         """None when there is no further attempt."""
