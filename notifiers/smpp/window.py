@@ -80,8 +80,9 @@ class Window:
         self._shortest = min(self._shortest, round_trip)
         if round_trip <= self._aim:
             if self._taken * 2 >= self.limit:
-                # A limit that nobody reaches says nothing about the gateway.
-                self._set(self._limit + count)
+                # A limit that nobody reaches says nothing about the gateway.  The nearer the aim, the smaller the step:
+                # what is added now shows in a round trip only when as much again could have been added.
+                self._set(self._limit + count * (1 - round_trip / self._aim))
         elif written_at > self._shrunk_at:
             # What was written before the limit shrank still waited in the old queue.
             self._shrink(max(STEEPEST, self._aim / round_trip), now)

@@ -188,7 +188,9 @@ def test_a_short_message_has_254_octets_at_most():
 
 def test_errors_say_what_to_answer():
     with pytest.raises(ProtocolError) as error:
-        ShortMessage.decode(ShortMessage(source=Address(b"1"), destination=Address(b"2")).encode() + b"\x15\x00\x00\x09x")
+        ShortMessage.decode(
+            ShortMessage(source=Address(b"1"), destination=Address(b"2")).encode() + b"\x15\x00\x00\x09x"
+        )
     assert error.value.status == Status.RINVOPTPARSTREAM
 
 
