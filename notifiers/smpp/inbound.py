@@ -95,14 +95,17 @@ class Inbound:
         self._metrics.brought(Brought.PART)
         source = message.source.digits.decode("latin-1")
         collection = self._reassembly.add(source, message.destination.digits.decode("latin-1"), words, part)
+        if collection.stored:
+            return Status.ROK
         if not collection.complete:
             committed = collection.committed
             await asyncio.wait([committed], timeout=HOLD_SECONDS)
-            stored = not committed.done() or committed.result()
-            return Status.ROK if stored else Status.RX_T_APPN
+            if not committed.done():
+                collection.acknowledged.add(part.number)
+            elif not committed.result():
+                return Status.RX_T_APPN
+            return Status.ROK
         status = await self._commit(self._on_incoming(self._incoming(message, collection.text(self._decode))))
-        if status is Status.ROK:
-            self._reassembly.close(collection)
         collection.settle(stored=status is Status.ROK)
         return status
 

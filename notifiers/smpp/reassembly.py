@@ -15,12 +15,17 @@ Key = tuple[str, str, PartOf]
 
 @dataclass(slots=True)
 class Collection:
-    """The parts of one message so far.  `committed` will say whether the whole was stored."""
+    """The parts of one message so far.  `committed` will say whether the whole was stored.
+
+    `acknowledged` are those parts that the gateway will not push again.
+    """
 
     source: str
     destination: str
     total: int
     parts: dict[int, Words] = field(default_factory=dict)
+    acknowledged: set[int] = field(default_factory=set)
+    stored: bool = False
     committed: "asyncio.Future[bool]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     timer: Timer | None = None
 
@@ -29,7 +34,10 @@ class Collection:
         return len(self.parts) == self.total
 
     def settle(self, *, stored: bool) -> None:
-        """Tell those who wait; whoever pushes again waits for the next attempt."""
+        """Tell those who wait.  What is not stored and not acknowledged either will be pushed again."""
+        self.stored = stored
+        if not stored:
+            self.parts = {number: words for number, words in self.parts.items() if number in self.acknowledged}
         settled, self.committed = self.committed, asyncio.get_running_loop().create_future()
         if not settled.done():
             settled.set_result(stored)
@@ -60,9 +68,17 @@ class Reassembly:
         self._open: dict[Key, Collection] = {}
 
     def add(self, source: str, destination: str, words: Words, part: PartOf) -> Collection:
-        """The collection to which this part belongs, with the part in it.  A repeated part replaces itself."""
+        """The collection to which this part belongs, with the part in it.  A repeated part replaces itself.
+
+        What is stored is remembered for a while: a gateway that missed our answer pushes a part of it again.
+        """
         key = (source, destination, PartOf(part.reference, part.total, 0))
         collection = self._open.get(key)
+        if collection is not None and collection.stored:
+            if collection.parts.get(part.number) == words:
+                return collection
+            self._drop(key)
+            collection = None
         if collection is None:
             if len(self._open) >= MOST_COLLECTIONS:
                 self._overdue(next(iter(self._open)))
@@ -73,20 +89,14 @@ class Reassembly:
         collection.timer = self._timing.call_later(self._seconds, lambda: self._overdue(key))
         return collection
 
-    def close(self, collection: Collection) -> None:
-        """It is committed: later parts with the same reference begin another message."""
-        for key, known in self._open.items():
-            if known is collection:
-                self._drop(key)
-                return
-
     def give_up(self) -> None:
         """No more parts will come: everything that waits is overdue now."""
         for key in list(self._open):
             self._overdue(key)
 
     def _overdue(self, key: Key) -> None:
-        if (collection := self._drop(key)) is not None:
+        collection = self._drop(key)
+        if collection is not None and collection.parts and not collection.stored:
             self._on_overdue(collection)
 
     def _drop(self, key: Key) -> Collection | None:

@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from notifiers.ports import Incoming, Letter, Receipt
-from notifiers.sms import SMSMetrics, SMSNotifier
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.timing import Timing
+from notifiers.sms import SMSMetrics, SMSNotifier
 from tests.notifiers.smsc import SMSC, running_smsc
 
 QUICK = {

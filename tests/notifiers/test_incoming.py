@@ -204,7 +204,8 @@ async def test_parts_may_come_in_any_order(reassembly, overdue, clock, order):
     collection = reassembly.add(ANN, "106", *parts[order[-1]])
     assert collection.complete
     assert collection.text(decode) == text
-    reassembly.close(collection)
+    collection.settle(stored=True)
+    clock.ring()
     assert not clock.timers
     assert not overdue
 
@@ -261,6 +262,28 @@ async def test_settling_begins_a_new_wait(reassembly):
     assert first.result() is False
     assert not collection.committed.done()
     assert isinstance(collection.committed, asyncio.Future)
+
+
+async def test_what_is_stored_is_remembered_for_a_while(reassembly, overdue, clock):
+    first, second = parts_of("a" * 200)
+    other, _ = parts_of("b" * 200)
+    reassembly.add(ANN, "106", *first)
+    collection = reassembly.add(ANN, "106", *second)
+    collection.settle(stored=True)
+    assert reassembly.add(ANN, "106", *second) is collection
+    # Other words under the same reference are another message.
+    assert not reassembly.add(ANN, "106", *other).stored
+    clock.ring()
+    assert len(overdue) == 1
+    assert not reassembly.add(ANN, "106", *second).stored
+
+
+async def test_only_what_was_acknowledged_is_kept_when_the_whole_is_not_stored(reassembly):
+    first, second = parts_of("a" * 200)
+    collection = reassembly.add(ANN, "106", *first)
+    collection.acknowledged.add(1)
+    reassembly.add(ANN, "106", *second).settle(stored=False)
+    assert list(collection.parts) == [1]
 
 
 async def test_parts_in_different_codings_are_decoded_apart(reassembly):
