@@ -7,7 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
+from registry.errors import DatabaseUnreachable
 from registry.unreachable import is_unreachable, unreachable_named
 
 T = TypeVar("T")
@@ -108,8 +110,20 @@ class SQLiteWriter:
         except Exception as exc:
             # SQLite rolls everything back by itself when the disk is full or fails.
             lost = not connection.connection.dbapi_connection.in_transaction  # type: ignore[union-attr]
-            if lost or is_unreachable(exc):
+            if lost:
+                raise DatabaseUnreachable(_first_reason(exc)) from exc
+            if is_unreachable(exc):
                 raise
             future.set_exception(exc)
         else:
             results.append((future, result))
+
+
+def _first_reason(exc: BaseException) -> str:
+    """What went wrong first: that the savepoint is gone too is only its consequence."""
+    reason = exc
+    while exc.__context__ is not None:
+        exc = exc.__context__
+        if isinstance(exc, DBAPIError):
+            reason = exc
+    return str(reason.orig if isinstance(reason, DBAPIError) else reason).splitlines()[0]
