@@ -1,126 +1,187 @@
-"""How a member lies in memory: a few numbers each, read from the database as numbers.
+"""How a member lies in memory: a few numbers each, and nothing that identifies a person but the surrogate id.
 
-Everything that a wave may select by has a column here; nothing else does, and nothing that identifies a person but the
-surrogate id.
+Everything that a wave may select by is a field here; nothing else is.  The database packs the fields into few whole
+numbers per member, because a number that crosses into Python one by one costs more than reading it from the disk.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from functools import reduce
+from itertools import product
+from operator import add
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Date, Integer, Select, case, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Date, Integer, Select, case, cast, func, literal, select
 
+from decisions.permissions import blocking
 from registry.members import MEMBERS
-from schemas.words import ABO, Channel, Language, RhD, Sex
+from schemas.words import ABO, Channel, Language, Purpose, RhD, Sex
 
-EPOCH = date(1970, 1, 1)
-NEVER = -(2**31)  # days since 1970 of a date that is not known
-OTHER_GROUP = 9  # a subtype: known, and never a match
-ABO_CODES = {ABO.A: 1, ABO.B: 2, ABO.AB: 3, ABO.O: 4}
-RHD_CODES = {RhD.POSITIVE: 1, RhD.NEGATIVE: 2, RhD.WEAK: 3, RhD.DEL: 4}
-SEX_CODES = {Sex.MALE: 1, Sex.FEMALE: 2}
-LANGUAGE_CODES = {Language.CHINESE: 1, Language.ENGLISH: 2}
-REACH_BITS = {Channel.SMS: 1, Channel.EMAIL: 2}
+OTHER_GROUP: Final = 9  # a subtype: known, and never a match
+ABO_CODES: Final = {ABO.A: 1, ABO.B: 2, ABO.AB: 3, ABO.O: 4}
+RHD_CODES: Final = {RhD.POSITIVE: 1, RhD.NEGATIVE: 2, RhD.WEAK: 3, RhD.DEL: 4}
+SEX_CODES: Final = {Sex.MALE: 1, Sex.FEMALE: 2}
+LANGUAGE_CODES: Final = {Language.CHINESE: 1, Language.ENGLISH: 2}
+REACH_BITS: Final = {Channel.SMS: 1, Channel.EMAIL: 2}
+
+_DAY_BITS: Final = 22  # date.max.toordinal() is below 2**22
+_WORD_BITS: Final = 63  # the sign stays out of it
+_PERMISSION_BITS: Final = max(blocking(purpose, channel) for purpose, channel in product(Purpose, Channel)).bit_length()
+# field -> bits; 0 in any of them means unknown, or none
+_BITS: Final = {
+    "id": 32,
+    "alive": 1,
+    "reach": 2,
+    "district": 20,
+    "sex": 2,
+    "language": 2,
+    "abo": 4,
+    "rhd": 3,
+    "born": _DAY_BITS,
+    "deferred": _DAY_BITS,
+    "consents": _PERMISSION_BITS,
+    "opt_outs": _PERMISSION_BITS,
+    "number_opt_outs": _PERMISSION_BITS,
+}
+# Ids are handed on as they are; `skills` are numbers of `registry.audience.skills`, which no database knows.
+_UNPACKED: Final[dict[str, type[np.signedinteger[Any]]]] = {"id": np.int64, "skills": np.int32}
 
 Ints = NDArray[np.int64]
-# name -> type in memory; the order is that of the query
-TYPES: dict[str, type[np.signedinteger[Any]]] = {
-    "id": np.int64,
-    "revision": np.int64,
-    "bucket": np.int16,
-    "alive": np.int8,
-    "consents": np.int64,
-    "opt_outs": np.int64,
-    "number_opt_outs": np.int64,
-    "reach": np.int8,
-    "born": np.int32,
-    "deferred": np.int32,
-    "sex": np.int8,
-    "district": np.int32,
-    "language": np.int8,
-    "abo": np.int8,
-    "rhd": np.int8,
-}
 
 
-@dataclass(slots=True)
+def _words() -> list[dict[str, int]]:
+    """Field -> shift, for each whole number that the database packs."""
+    words: list[dict[str, int]] = [{}]
+    used = 0
+    for name, bits in _BITS.items():
+        if used + bits > _WORD_BITS:
+            words.append({})
+            used = 0
+        words[-1][name] = used
+        used += bits
+    return words
+
+
+WORDS: Final = _words()
+
+
+def _type_of(name: str) -> type[np.signedinteger[Any]]:
+    """The smallest type that holds the field without touching the sign."""
+    known = _UNPACKED.get(name)
+    if known is not None:
+        return known
+    kinds: tuple[type[np.signedinteger[Any]], ...] = (np.int8, np.int16, np.int32, np.int64)
+    return next(kind for kind in kinds if _BITS[name] < np.iinfo(kind).bits)
+
+
+TYPES: Final = {name: _type_of(name) for name in (*_BITS, "skills")}
+
+
+@dataclass(frozen=True, slots=True)
 class Columns:
-    """Parallel arrays, one entry a member; `skills` are bits of a dictionary that the index keeps."""
+    """Parallel arrays, one entry a member, in order of id."""
 
     arrays: dict[str, NDArray[Any]]
-    skills: Ints
 
     def __len__(self) -> int:
-        return len(self.skills)
+        return len(self.arrays["id"])
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.arrays[name]
 
     @property
     def nbytes(self) -> int:
-        return self.skills.nbytes + sum(array.nbytes for array in self.arrays.values())
+        return sum(array.nbytes for array in self.arrays.values())
 
     def take(self, where: NDArray[Any]) -> "Columns":
         """The members at these positions, or under this mask."""
-        return Columns({name: array[where] for name, array in self.arrays.items()}, self.skills[where])
+        return Columns({name: array[where] for name, array in self.arrays.items()})
+
+    def positions(self, ids: Ints) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where each id stands, and whether it does at all."""
+        if not len(self):
+            return np.zeros(len(ids), np.intp), np.zeros(len(ids), np.bool_)
+        at = np.minimum(np.searchsorted(self["id"], ids), len(self) - 1)
+        return at, self["id"][at] == ids
+
+    def put(self, changed: "Columns") -> "Columns":
+        """Write these members over those known before, and add the new ones; gives what holds all of them."""
+        at, known = self.positions(changed["id"])
+        for name, array in self.arrays.items():
+            array[at[known]] = changed[name][known]
+        if known.all():
+            return self
+        new = changed.take(~known)
+        arrays = {name: np.concatenate([self[name], new[name]]) for name in TYPES}
+        # Ids are given in rising order, so that there is nothing to sort unless a test makes up its own.
+        if len(self) and new["id"][0] < self["id"][-1]:
+            return Columns(arrays).take(np.argsort(arrays["id"], kind="stable"))
+        return Columns(arrays)
 
 
-def days(day: date) -> int:
-    return (day - EPOCH).days
+def unpacked(packed: Ints) -> Columns:
+    """Columns of rows that `query` packed, in order of id; nobody has skills yet."""
+    packed = packed[np.argsort(packed[:, 0] & _mask("id"), kind="stable")]
+    arrays: dict[str, NDArray[Any]] = {
+        name: ((packed[:, number] >> shift) & _mask(name)).astype(TYPES[name])
+        for number, word in enumerate(WORDS)
+        for name, shift in word.items()
+    }
+    arrays["skills"] = np.zeros(len(packed), TYPES["skills"])
+    return Columns(arrays)
 
 
-def query(connection: Connection) -> Select[Any]:
-    """Every column as a number, so that rows become arrays without touching a value in Python."""
-    return select(
-        MEMBERS.c.id,
-        MEMBERS.c.revision,
-        MEMBERS.c.bucket,
-        case((MEMBERS.c.erased_at.is_(None), 1), else_=0),
-        MEMBERS.c.consents,
-        MEMBERS.c.opt_outs,
-        MEMBERS.c.number_opt_outs,
-        case((MEMBERS.c.mobile.is_not(None) & MEMBERS.c.sms_failed_status.is_(None), REACH_BITS[Channel.SMS]), else_=0)
-        + case((MEMBERS.c.email.is_not(None), REACH_BITS[Channel.EMAIL]), else_=0),
-        _days(connection, MEMBERS.c.birth_date),
-        _days(connection, MEMBERS.c.deferred_until),
-        _coded(MEMBERS.c.sex, SEX_CODES),
-        func.coalesce(cast(MEMBERS.c.district, Integer), 0),
-        _coded(MEMBERS.c.language, LANGUAGE_CODES),
-        case((MEMBERS.c.blood_subtype.is_not(None), OTHER_GROUP), else_=_coded(MEMBERS.c.abo, ABO_CODES)),
-        _coded(MEMBERS.c.rhd, RHD_CODES),
-    )
+def _mask(name: str) -> int:
+    return (1 << _BITS[name]) - 1
+
+
+def day_number(day: date) -> int:
+    """How a day is written in columns; later days have greater numbers, and none has 0."""
+    return day.toordinal()
+
+
+def query(connection: Connection, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """The members for whom all conditions hold, each as packed numbers."""
+    fields = _fields(connection)
+    packed: list[ColumnElement[Any]] = [_packed(fields, word) for word in WORDS]
+    statement: Select[Any] = select(*packed)
+    return statement.where(*conditions)
+
+
+def _packed(fields: dict[str, ColumnElement[Any]], word: dict[str, int]) -> ColumnElement[int]:
+    # On PostgreSQL a plain literal would be of four bytes, and so would the product.
+    return reduce(add, (fields[name] * cast(literal(1 << shift), BigInteger) for name, shift in word.items()))
+
+
+def _fields(connection: Connection) -> dict[str, ColumnElement[Any]]:
+    columns = MEMBERS.c
+    by_sms = case((columns.mobile.is_not(None) & columns.sms_failed_status.is_(None), REACH_BITS[Channel.SMS]), else_=0)
+    by_email = case((columns.email.is_not(None), REACH_BITS[Channel.EMAIL]), else_=0)
+    known_group = columns.blood_subtype.is_not(None)
+    return {
+        "id": columns.id,
+        "alive": case((columns.erased_at.is_(None), 1), else_=0),
+        "consents": columns.consents,
+        "opt_outs": columns.opt_outs,
+        "number_opt_outs": columns.number_opt_outs,
+        "reach": by_sms + by_email,
+        "district": func.coalesce(cast(columns.district, Integer), 0),
+        "sex": _coded(columns.sex, SEX_CODES),
+        "language": _coded(columns.language, LANGUAGE_CODES),
+        "abo": case((known_group, OTHER_GROUP), else_=_coded(columns.abo, ABO_CODES)),
+        "rhd": _coded(columns.rhd, RHD_CODES),
+        "born": _day(connection, columns.birth_date),
+        "deferred": _day(connection, columns.deferred_until),
+    }
 
 
 def _coded(column: ColumnElement[Any], codes: dict[Any, int]) -> ColumnElement[int]:
     return case({word.value: code for word, code in codes.items()}, value=column, else_=0)
 
 
-def _days(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _day(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
     if connection.dialect.name == "sqlite":
-        return func.coalesce(cast(func.julianday(column) - 2440587.5, Integer), NEVER)
-    return func.coalesce(column - literal(EPOCH, Date), NEVER)
-
-
-def skills_query() -> Select[Any]:
-    return select(MEMBERS.c.id, MEMBERS.c.skills).where(MEMBERS.c.skills.is_not(None))
-
-
-def columns_of(rows: Sequence[Any]) -> Columns:
-    """Arrays of these rows, in order of id; no skills yet."""
-    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(TYPES))
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    arrays: dict[str, NDArray[Any]] = {
-        name: np.ascontiguousarray(table[:, number], dtype=kind) for number, (name, kind) in enumerate(TYPES.items())
-    }
-    return Columns(arrays, np.zeros(len(rows), np.int64))
-
-
-def joined(first: Columns, second: Columns) -> Columns:
-    """Both, in order of id; a member in both is taken from the second."""
-    ids = np.concatenate([second["id"], first["id"]])
-    _, positions = np.unique(ids, return_index=True)
-    arrays: dict[str, NDArray[Any]] = {name: np.concatenate([second[name], first[name]])[positions] for name in TYPES}
-    return Columns(arrays, np.concatenate([second.skills, first.skills])[positions])
+        return func.coalesce(cast(func.julianday(column) - 1721424.5, Integer), 0)
+    return func.coalesce(column - literal(date.min, Date) + 1, 0)

@@ -1,9 +1,9 @@
 """Why a member is not asked: each under the first reason that applies, in the order in which they stand here."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,18 @@ from decisions.permissions import blocking, needed
 from registry.audience.columns import (
     ABO_CODES,
     LANGUAGE_CODES,
-    NEVER,
     REACH_BITS,
     RHD_CODES,
     SEX_CODES,
     Columns,
     Ints,
-    days,
+    day_number,
 )
 from schemas.criteria import Criteria
 from schemas.words import BloodKnown, Channel, RhD
 
 Mask = NDArray[np.bool_]
+_FEW: Final = 8  # up to so many values one comparison each is quicker than a look-up
 
 
 class Exclusion(StrEnum):
@@ -46,23 +46,21 @@ class Exclusion(StrEnum):
 
 
 def exclusions(
-    columns: Columns, criteria: Criteria, asked: Ints, skill_bits: int | None
+    columns: Columns, criteria: Criteria, asked: Ints, skilled: Mask | None
 ) -> Iterator[tuple[Exclusion, Mask]]:
     """Each reason with the members to whom it applies, whatever else applies to them.
 
-    `asked` are ids that earlier waves asked; `skill_bits` is none when a wanted skill is one that nobody has.
+    `asked` are ids that earlier waves asked; `skilled` says which sets of skills have all that are wanted.
     """
-    yield (
-        Exclusion.OPTED_OUT,
-        (_refusals(columns, criteria.channel) & blocking(criteria.purpose, criteria.channel)) != 0,
-    )
-    wanted = needed(criteria.purpose, criteria.channel)
+    forbidden = columns["opt_outs"].dtype.type(blocking(criteria.purpose, criteria.channel))
+    yield Exclusion.OPTED_OUT, (_refusals(columns, criteria.channel) & forbidden) != 0
+    wanted = columns["consents"].dtype.type(needed(criteria.purpose, criteria.channel))
     yield Exclusion.NO_CONSENT, (columns["consents"] & wanted) != wanted
     yield Exclusion.UNREACHABLE, (columns["reach"] & REACH_BITS.get(criteria.channel, 0)) == 0
-    yield Exclusion.DEFERRED, columns["deferred"] > days(criteria.on)
+    yield Exclusion.DEFERRED, columns["deferred"] > day_number(criteria.on)
     if asked.size:
-        yield Exclusion.ALREADY_ASKED, np.isin(columns["id"], asked)
-    yield from _personal(columns, criteria, skill_bits)
+        yield Exclusion.ALREADY_ASKED, _listed(columns, asked)
+    yield from _personal(columns, criteria, skilled)
     yield from _blood(columns, criteria)
 
 
@@ -72,23 +70,28 @@ def _refusals(columns: Columns, channel: Channel) -> NDArray[Any]:
     return own if channel is Channel.EMAIL else own | columns["number_opt_outs"]
 
 
-def _personal(columns: Columns, criteria: Criteria, skill_bits: int | None) -> Iterator[tuple[Exclusion, Mask]]:
+def _listed(columns: Columns, ids: Ints) -> Mask:
+    # Sorted, they are looked for in neighbouring places.
+    at, known = columns.positions(np.sort(ids))
+    listed = np.zeros(len(columns), np.bool_)
+    listed[at[known]] = True
+    return listed
+
+
+def _personal(columns: Columns, criteria: Criteria, skilled: Mask | None) -> Iterator[tuple[Exclusion, Mask]]:
     if criteria.ages is not None:
         youngest, oldest = criteria.ages
-        born = columns["born"]
-        too_young = born > days(_years_before(criteria.on, youngest))
-        too_old = born <= days(_years_before(criteria.on, oldest + 1))
-        yield Exclusion.AGE, too_young | too_old | (born == NEVER)
+        born = columns["born"]  # 0 when unknown, which is too old for everything
+        too_young = born > day_number(_years_before(criteria.on, youngest))
+        yield Exclusion.AGE, too_young | (born <= day_number(_years_before(criteria.on, oldest + 1)))
     if criteria.sex is not None:
         yield Exclusion.SEX, columns["sex"] != SEX_CODES[criteria.sex]
     if criteria.districts:
-        yield Exclusion.DISTRICT, ~np.isin(columns["district"], [int(code) for code in criteria.districts])
+        yield Exclusion.DISTRICT, ~_among(columns["district"], [int(code) for code in criteria.districts])
     if criteria.languages:
-        codes = [LANGUAGE_CODES[language] for language in criteria.languages]
-        yield Exclusion.LANGUAGE, ~np.isin(columns["language"], codes)
-    if criteria.skills:
-        everybody = np.ones(len(columns), np.bool_)
-        yield Exclusion.SKILLS, everybody if skill_bits is None else (columns.skills & skill_bits) != skill_bits
+        yield Exclusion.LANGUAGE, ~_among(columns["language"], [LANGUAGE_CODES[known] for known in criteria.languages])
+    if skilled is not None:
+        yield Exclusion.SKILLS, ~skilled[columns["skills"]]
 
 
 def _blood(columns: Columns, criteria: Criteria) -> Iterator[tuple[Exclusion, Mask]]:
@@ -98,14 +101,24 @@ def _blood(columns: Columns, criteria: Criteria) -> Iterator[tuple[Exclusion, Ma
             yield Exclusion.BLOOD_UNKNOWN, abo == 0
         if criteria.blood_known is BloodKnown.UNKNOWN:
             yield Exclusion.BLOOD_KNOWN, abo != 0
-        yield Exclusion.BLOOD_OTHER, ~np.isin(abo, [0, *(ABO_CODES[group] for group in criteria.abo)])
+        yield Exclusion.BLOOD_OTHER, ~_among(abo, [0, *(ABO_CODES[group] for group in criteria.abo)])
     if criteria.rhd_negative_only:
         yield Exclusion.RHD, columns["rhd"] != RHD_CODES[RhD.NEGATIVE]
 
 
+def _among(column: NDArray[Any], values: Collection[int]) -> Mask:
+    if len(values) > _FEW:
+        return np.isin(column, list(values))
+    found = np.zeros(len(column), np.bool_)
+    for value in values:
+        found |= column == value
+    return found
+
+
 def _years_before(day: date, years: int) -> date:
     """The same day so many years earlier; somebody born on 29 February completes the year on 28 February's morrow."""
+    year = min(max(day.year - years, date.min.year), date.max.year)
     try:
-        return day.replace(year=day.year - years)
+        return day.replace(year=year)
     except ValueError:
-        return day.replace(year=day.year - years, month=2, day=28)
+        return day.replace(year=year, day=28)

@@ -1,41 +1,52 @@
 """One shard of the members, ready to be asked who fits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
-from zlib import crc32
+from threading import Lock
+from typing import Final, Self
 
 import numpy as np
-from sqlalchemy import Connection
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, select
 
-from registry.audience.columns import RHD_CODES, Columns, Ints, columns_of, joined, query, skills_query
+from decisions.shards import BUCKETS, shards_of
+from registry import revisions
+from registry.audience.columns import LANGUAGE_CODES, RHD_CODES, Columns, Ints, query, unpacked
 from registry.audience.exclusion import Exclusion, Mask, exclusions
+from registry.audience.order import shuffled
+from registry.audience.rows import numbers
+from registry.audience.skills import SkillSets
 from registry.members import MEMBERS
 from schemas.criteria import Criteria
-from schemas.words import RhD
+from schemas.words import Language, RhD
 
-BINS = 2  # 0: known to be RhD-negative; 1: everybody else who fits
-_MOST_SKILLS = 62
+REASONS: Final = tuple(Exclusion)
+Codes = NDArray[np.int8]
+_Skilled = tuple[Ints, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Members, those who fit per score bin (best first), and the others under their first reason: it all adds up."""
+    """Members, those who fit per score bin (best first), and the others under their first reason: it all adds up.
+
+    Bin 0 are those known to be RhD-negative, where blood matters at all; bin 1 is everybody else who fits.
+    """
 
     members: int
-    bins: tuple[int, ...]
+    bins: tuple[int, int]
     excluded: dict[Exclusion, int]
 
 
 class AudienceIndex:
-    """Columns of one shard, in order of id; `catch_up` brings in what was committed since."""
+    """Columns of one shard; `catch_up` brings in what was committed since.  Any thread may ask, while one catches up."""
 
-    def __init__(self, shard: int, shards: int, columns: Columns) -> None:
+    def __init__(self, shard: int, shards: int, columns: Columns, *, revision: int) -> None:
         self._shard = shard
         self._shards = shards
         self._columns = columns
-        self._revision = int(columns["revision"].max(initial=0))
-        self._skills: dict[str, int] = {}
+        self._revision = revision
+        self._skills = SkillSets()
+        self._steady = Lock()  # nobody counts while columns change
 
     @classmethod
     def load(cls, connection: Connection, shard: int, shards: int) -> Self:
@@ -45,105 +56,115 @@ class AudienceIndex:
     @classmethod
     def load_many(cls, connection: Connection, wanted: Sequence[int], shards: int) -> list[Self]:
         """Several shards in one pass over the members."""
-        statement = query(connection)
+        conditions: list[ColumnElement[bool]] = [MEMBERS.c.erased_at.is_(None)]
         if len(wanted) < shards:
-            statement = statement.where((MEMBERS.c.bucket % shards).in_(list(wanted)))
-        everybody = columns_of(connection.execute(statement).all())
+            conditions.append(_in_shards(wanted, shards))
+        # Read first: whoever changes while we read is read again, not missed.
+        revision = revisions.latest(connection)
+        everybody = unpacked(numbers(connection, query(connection, *conditions)))
+        skilled = _skilled(connection, *conditions)
+        shard_of_each = shards_of(everybody["id"], shards)
         indexes = []
         for shard in wanted:
-            index = cls(shard, shards, everybody.take(everybody["bucket"] % shards == shard))
+            index = cls(shard, shards, everybody.take(shard_of_each == shard), revision=revision)
+            index._learn_skills(index._columns, skilled)
             indexes.append(index)
-        skilled = connection.execute(skills_query()).all()
-        for index in indexes:
-            index._learn_skills(skilled)  # noqa: SLF001 - our own
         return indexes
 
     def __len__(self) -> int:
-        return int(self._columns["alive"].sum())
+        return int(np.count_nonzero(self._columns["alive"]))
 
     @property
     def nbytes(self) -> int:
         return self._columns.nbytes
 
     def catch_up(self, connection: Connection) -> int:
-        """Take in every change that was committed before this transaction began; how many members changed."""
-        rows = connection.execute(query(connection).where(MEMBERS.c.revision > self._revision)).all()
-        if not rows:
+        """Take in every change that was committed before this transaction began; how many members changed.
+
+        Only one thread at a time may call it.
+        """
+        latest = revisions.latest(connection)
+        if latest <= self._revision:
             return 0
-        changed = columns_of(rows)
-        self._revision = int(changed["revision"].max())
-        changed = changed.take(changed["bucket"] % self._shards == self._shard)
+        news = (MEMBERS.c.revision > self._revision, _in_shards([self._shard], self._shards))
+        changed = unpacked(numbers(connection, query(connection, *news)))
         if len(changed):
-            self._columns = joined(self._columns, changed)
-            ids = changed["id"].tolist()
-            self._learn_skills(_skills_of(connection, ids))
+            skilled = _skilled(connection, *news)
+            with self._steady:
+                self._learn_skills(changed, skilled)
+                self._columns = self._columns.put(changed)
+        self._revision = latest
         return len(changed)
 
     def scan(self, criteria: Criteria, asked: Ints) -> Scan:
         """Who fits, counted; `asked` are the ids that earlier waves of the appeal have asked."""
-        left, excluded = self._sieve(criteria, asked)
-        best = left & self._best()
-        return Scan(
-            members=len(self),
-            bins=(int(best.sum()), int(left.sum() - best.sum())),
-            excluded=excluded,
-        )
+        with self._steady:
+            left, excluded = self._sieve(criteria, asked)
+            best = int(np.count_nonzero(left & self._best(criteria)))
+            fits = int(np.count_nonzero(left))
+            return Scan(members=fits + sum(excluded.values()), bins=(best, fits - best), excluded=excluded)
 
     def select(self, criteria: Criteria, asked: Ints, *, limit: int, salt: str) -> Ints:
         """The ids of the best `limit` members who fit: by score bin, then in an order that favours nobody.
 
         The order depends on `salt` and the id only, so that a replay selects the same people.
         """
-        left, _ = self._sieve(criteria, asked)
-        ids = self._columns["id"][left]
-        worse = ~self._best()[left]
-        order = np.lexsort((_shuffled(ids, salt), worse))
+        with self._steady:
+            left, _ = self._sieve(criteria, asked)
+            ids: Ints = self._columns["id"][left]
+            worse = ~self._best(criteria)[left]
+        order = np.lexsort((shuffled(ids, salt), worse))
         return ids[order[:limit]]
+
+    def reasons(self, criteria: Criteria, asked: Ints) -> Codes:
+        """For each member, in order of id, 0 if they fit, else the place of their reason in the documented order."""
+        with self._steady:
+            alive = self._columns["alive"] != 0
+            codes = np.zeros(len(alive), np.int8)
+            left = alive.copy()
+            for reason, hit in self._hits(criteria, asked, left):
+                codes[hit] = REASONS.index(reason) + 1
+            living: Codes = codes[alive]
+            return living
+
+    def languages(self, ids: Ints) -> dict[Language, int]:
+        """How many of these members read which language."""
+        with self._steady:
+            at, known = self._columns.positions(ids)
+            spoken = self._columns["language"][at[known]]
+        return {language: int(np.count_nonzero(spoken == code)) for language, code in LANGUAGE_CODES.items()}
 
     def _sieve(self, criteria: Criteria, asked: Ints) -> tuple[Mask, dict[Exclusion, int]]:
         left = self._columns["alive"] != 0
-        counts: dict[Exclusion, int] = {}
-        for reason, applies in exclusions(self._columns, criteria, asked, self._skill_bits(criteria)):
-            counts[reason] = int(np.count_nonzero(left & applies))
-            left &= ~applies
+        counts = {reason: int(np.count_nonzero(hit)) for reason, hit in self._hits(criteria, asked, left)}
         return left, counts
 
-    def _best(self) -> Mask:
+    def _hits(self, criteria: Criteria, asked: Ints, left: Mask) -> Iterator[tuple[Exclusion, Mask]]:
+        """Each reason with those of `left` to whom it applies first; they are taken out of `left`."""
+        skilled = self._skills.having(criteria.skills) if criteria.skills else None
+        for reason, hit in exclusions(self._columns, criteria, asked, skilled):
+            np.logical_and(hit, left, out=hit)
+            np.logical_xor(left, hit, out=left)
+            yield reason, hit
+
+    def _best(self, criteria: Criteria) -> Mask:
+        if not criteria.abo:  # who is asked to translate is not asked sooner for their blood
+            return np.zeros(len(self._columns), np.bool_)
         best: Mask = self._columns["rhd"] == RHD_CODES[RhD.NEGATIVE]
         return best
 
-    def _skill_bits(self, criteria: Criteria) -> int | None:
-        if any(skill not in self._skills for skill in criteria.skills):
-            return None
-        return sum(self._skills[skill] for skill in set(criteria.skills))
-
-    def _learn_skills(self, rows: Sequence[tuple[int, str | None]]) -> None:
-        ids = self._columns["id"]
-        for member, words in rows:
-            position = int(np.searchsorted(ids, member))
-            if position < len(ids) and ids[position] == member:
-                self._columns.skills[position] = sum(self._skill(word) for word in (words or "").split(";") if word)
-
-    def _skill(self, word: str) -> int:
-        if word not in self._skills:
-            if len(self._skills) >= _MOST_SKILLS:
-                return 0  # more words than bits: such a skill finds nobody, which the preview shows
-            self._skills[word] = 1 << len(self._skills)
-        return self._skills[word]
+    def _learn_skills(self, columns: Columns, skilled: _Skilled) -> None:
+        ids, lines = skilled
+        at, known = columns.positions(ids)
+        columns["skills"][at[known]] = self._skills.codes(lines[here] for here in np.flatnonzero(known).tolist())
 
 
-def _skills_of(connection: Connection, ids: Sequence[int]) -> list[tuple[int, str | None]]:
-    found: list[tuple[int, str | None]] = []
-    for start in range(0, len(ids), 500):
-        chunk = list(ids[start : start + 500])
-        found += [(row.id, row.skills) for row in connection.execute(skills_query().where(MEMBERS.c.id.in_(chunk)))]
-    return found
+def _in_shards(wanted: Sequence[int], shards: int) -> ColumnElement[bool]:
+    return MEMBERS.c.bucket.in_([bucket for bucket in range(BUCKETS) if bucket % shards in wanted])
 
 
-def _shuffled(ids: Ints, salt: str) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """A number per id that looks like chance and is the same on every machine (splitmix64)."""
-    z = ids.astype(np.uint64) + np.uint64((crc32(salt.encode()) << 32) + 0x9E3779B9)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray[tuple[int], np.dtype[np.uint64]] = z ^ (z >> np.uint64(31))
-    return mixed
+def _skilled(connection: Connection, *conditions: ColumnElement[bool]) -> _Skilled:
+    """The ids of those of these members who have skills, and their skills as the registry writes them."""
+    statement = select(MEMBERS.c.id, MEMBERS.c.skills).where(MEMBERS.c.skills.is_not(None), *conditions)
+    rows = connection.execute(statement).all()
+    return np.array([row[0] for row in rows], np.int64), [row[1] for row in rows]
