@@ -1,70 +1,33 @@
 """Who would be asked, and who not and why: the same filter that the workers use, before anybody is asked.
 
-The waves are walked in order; a later wave passes over whom an earlier one would ask.  A member whom no wave would ask is
-counted under the reason of the last wave, so that matched and excluded add up to all members.
+The waves are walked in order, with the decider's own cut-off; a later wave passes over whom an earlier one would ask.  A
+member who fits no wave is counted under the reason of the wave that came closest to asking: the last in the documented
+order (somebody of another blood group is that, also to a wave for those whose group nobody knows).
 """
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import numpy as np
-from rich.table import Table
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from agents.doors import complete, ensure_launchable
+from decisions.appeals.cutoff import limits
 from decisions.matching import criteria_for
 from decisions.segments import segment
+from muster.preview_view import NOT_NEEDED, Preview, Wave
 from muster.settings import Settings
 from registry.audience.columns import Ints
-from registry.audience.index import AudienceIndex
+from registry.audience.index import REASONS, AudienceIndex
 from registry.database import Database
 from registry.members import MEMBERS
-from schemas.spec import AppealSpec
-from schemas.words import Language
+from schemas.criteria import Criteria
+from schemas.spec import AppealSpec, WaveSpec
+from schemas.words import Channel, Language
 
-SUPPOSED_RATE = 10_000.0  # messages a second, where no contract names one
-_IN_ONE_QUERY = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """Members are people, messages are numbers: two members with one mobile get one message."""
-
-    members: int
-    waves: tuple[int, ...]
-    excluded: dict[str, int]
-    messages: int
-    segments: int
-    estimated_seconds: float
-
-    @property
-    def matched(self) -> int:
-        return sum(self.waves)
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "members": self.members,
-            "matched": self.matched,
-            "excluded": self.excluded,
-            "messages": self.messages,
-            "segments": self.segments,
-            "estimated_seconds": self.estimated_seconds,
-            "waves": [{"wave": number, "matched": matched} for number, matched in enumerate(self.waves, start=1)],
-        }
-
-    def as_table(self) -> Table:
-        table = Table(box=None, padding=(0, 2), show_header=False, width=76)
-        table.add_column(justify="right", style="bold", width=12)
-        table.add_column()
-        table.add_row(f"{self.members:,}", "members")
-        for reason, count in self.excluded.items():
-            table.add_row(f"- {count:,}", reason.replace("_", " "), style="dim")
-        for number, matched in enumerate(self.waves, start=1):
-            table.add_row(f"{matched:,}", f"would be asked in wave {number}")
-        parts = "one part" if self.segments == 1 else f"{self.segments} parts"
-        table.add_row(f"{self.messages:,}", f"messages of {parts} each, {self.estimated_seconds:g} s of sending in all")
-        return table
+SUPPOSED_RATE: Final = 10_000.0  # parts a second, where no contract names a rate
+_SALT: Final = "preview"
 
 
 def preview(database: Database, spec: AppealSpec, settings: Settings, now: datetime) -> Preview:
@@ -72,42 +35,96 @@ def preview(database: Database, spec: AppealSpec, settings: Settings, now: datet
     ensure_launchable(spec, now)
     with database.snapshot() as connection:
         indexes = AudienceIndex.load_many(connection, range(settings.shards), settings.shards)
-        asked = [np.empty(0, np.int64) for _ in indexes]
-        waves: list[int] = []
-        excluded: dict[str, int] = {}
-        for wave in spec.waves:
-            criteria = criteria_for(spec, wave, now.date())
-            excluded = {}
-            fresh: list[Ints] = []
-            for index, before in zip(indexes, asked, strict=True):
-                for reason, count in index.scan(criteria, before).excluded.items():
-                    excluded[reason.value] = excluded.get(reason.value, 0) + count
-                limit = len(index) if wave.size is None else math.ceil(wave.size / len(indexes))
-                fresh.append(index.select(criteria, before, limit=limit, salt="preview"))
-            waves.append(sum(map(len, fresh)) if wave.size is None else min(wave.size, sum(map(len, fresh))))
-            asked = [np.concatenate([before, new]) for before, new in zip(asked, fresh, strict=True)]
-        excluded.pop("already_asked", None)
-        members = sum(len(index) for index in indexes)
-        shared = _sharing(connection, np.concatenate(asked))
-    rest = members - sum(waves) - sum(excluded.values())
-    if rest:
-        excluded["not_needed"] = rest  # they fit, and the size of the waves leaves them out
-    text = complete(spec).texts.mass[Language.CHINESE]
-    messages = sum(waves) - shared
-    parts = len(segment(text).parts)
-    seconds = messages * parts / (settings.sms.rate or SUPPOSED_RATE)
-    counted = {reason: count for reason, count in excluded.items() if count}
-    return Preview(members, tuple(waves), counted, messages, parts, round(seconds, 1))
+        walk = _Walk(indexes, _Numbers(connection), complete(spec))
+    waves = tuple(walk.ask(n, wave, criteria_for(spec, wave, now.date())) for n, wave in enumerate(spec.waves, start=1))
+    return Preview(
+        members=sum(map(len, indexes)),
+        waves=waves,
+        excluded=walk.excluded(),
+        segments=walk.longest(),
+        rate=settings.sms.rate or SUPPOSED_RATE,
+        rate_known=settings.sms.rate is not None,
+    )
 
 
-def _sharing(connection: Connection, ids: Ints) -> int:
-    """How many of these members get no message of their own, because another of them has the same mobile."""
-    sharing = set(connection.execute(select(MEMBERS.c.id).where(MEMBERS.c.mobile_shared)).scalars())
-    chosen = [member for member in ids.tolist() if member in sharing]
-    numbers: set[str] = set()
-    for start in range(0, len(chosen), _IN_ONE_QUERY):
-        chunk = chosen[start : start + _IN_ONE_QUERY]
-        numbers.update(
-            connection.execute(select(func.distinct(MEMBERS.c.mobile)).where(MEMBERS.c.id.in_(chunk))).scalars()
+class _Numbers:
+    """The members who share a mobile, few among all, and which mobiles are the same."""
+
+    def __init__(self, connection: Connection) -> None:
+        rows = connection.execute(
+            select(MEMBERS.c.id, MEMBERS.c.mobile).where(MEMBERS.c.mobile_shared).order_by(MEMBERS.c.id)
+        ).all()
+        self._ids = np.array([row.id for row in rows], np.int64)
+        _, self._mobiles = np.unique(np.array([row.mobile for row in rows], np.str_), return_inverse=True)
+
+    def spared(self, ids: Ints) -> Ints:
+        """Those of these members who get no message because another one of them has the same mobile."""
+        shared = ids[np.isin(ids, self._ids)]
+        _, first = np.unique(self._mobiles[np.searchsorted(self._ids, shared)], return_index=True)
+        return np.delete(shared, first)
+
+
+class _Walk:
+    """Wave after wave over all shards."""
+
+    def __init__(self, indexes: list[AudienceIndex], numbers: _Numbers, spec: AppealSpec) -> None:
+        self._indexes = indexes
+        self._numbers = numbers
+        self._asked: list[Ints] = [np.empty(0, np.int64) for _ in indexes]
+        self._closest = [np.zeros(len(index), np.int8) for index in indexes]
+        self._fits = [np.zeros(len(index), np.bool_) for index in indexes]
+        self._parts = {language: len(segment(text).parts) for language, text in spec.texts.mass.items()}
+        self._told: dict[Language, int] = dict.fromkeys(Language, 0)
+
+    def ask(self, number: int, wave: WaveSpec, criteria: Criteria) -> Wave:
+        """Ask nobody, and find out who would be."""
+        counted = [index.scan(criteria, before).bins for index, before in zip(self._indexes, self._asked, strict=True)]
+        asked = [self._shard(n, criteria, limit) for n, limit in enumerate(limits(counted, wave.size))]
+        spared = np.empty(0, np.int64)
+        parts = 0
+        if wave.channel is Channel.SMS:
+            spared = self._numbers.spared(np.concatenate(asked))
+            parts = self._count_parts(asked, spared)
+        matched = sum(map(len, asked))
+        return Wave(
+            number=number,
+            after=wave.after,
+            channel=wave.channel,
+            fit=sum(map(sum, counted)),
+            matched=matched,
+            messages=matched - len(spared),
+            parts=parts,
         )
-    return len(chosen) - len(numbers)
+
+    def _shard(self, shard: int, criteria: Criteria, limit: int) -> Ints:
+        index, before = self._indexes[shard], self._asked[shard]
+        codes = index.reasons(criteria, before)
+        self._fits[shard] |= codes == 0
+        np.maximum(self._closest[shard], codes, out=self._closest[shard])
+        asked = index.select(criteria, before, limit=limit, salt=_SALT)
+        self._asked[shard] = np.concatenate([before, asked])
+        return asked
+
+    def _count_parts(self, asked: Sequence[Ints], spared: Ints) -> int:
+        total = 0
+        for index, ids in zip(self._indexes, asked, strict=True):
+            quiet = index.languages(spared)
+            for language, count in index.languages(ids).items():
+                told = count - quiet[language]
+                self._told[language] += told
+                total += told * self._parts[language]
+        return total
+
+    def excluded(self) -> dict[str, int]:
+        """Everybody who would not be asked, under one reason each; reasons that nobody has are left out."""
+        counts = np.zeros(len(REASONS) + 1, np.int64)
+        for fits, closest in zip(self._fits, self._closest, strict=True):
+            counts += np.bincount(closest[~fits], minlength=len(counts))
+        named = {reason.value: int(count) for reason, count in zip(REASONS, counts[1:], strict=True)}
+        named[NOT_NEEDED] = sum(int(np.count_nonzero(fits)) for fits in self._fits) - sum(map(len, self._asked))
+        return {reason: count for reason, count in named.items() if count}
+
+    def longest(self) -> int:
+        """Parts of the longest text that somebody would get by SMS; of the Chinese one when nobody gets any."""
+        told = [self._parts[language] for language, count in self._told.items() if count]
+        return max(told, default=self._parts[Language.CHINESE])

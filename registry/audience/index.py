@@ -66,7 +66,7 @@ class AudienceIndex:
         shard_of_each = shards_of(everybody["id"], shards)
         indexes = []
         for shard in wanted:
-            index = cls(shard, shards, everybody.take(shard_of_each == shard), revision=revision)
+            index = cls(shard, shards, everybody.take(np.flatnonzero(shard_of_each == shard)), revision=revision)
             index._learn_skills(index._columns, skilled)
             indexes.append(index)
         return indexes
@@ -130,7 +130,7 @@ class AudienceIndex:
     def languages(self, ids: Ints) -> dict[Language, int]:
         """How many of these members read which language."""
         with self._steady:
-            at, known = self._columns.positions(ids)
+            at, known = self._columns.positions(np.sort(ids))
             spoken = self._columns["language"][at[known]]
         return {language: int(np.count_nonzero(spoken == code)) for language, code in LANGUAGE_CODES.items()}
 
