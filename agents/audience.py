@@ -37,8 +37,10 @@ class Audience:
 
     async def load_all(self) -> None:
         """Load every shard now, so that the first appeal need not wait."""
-        for shard in range(self._shards):
-            await self.caught_up(shard)
+        load = partial(AudienceIndex.load_many, wanted=range(self._shards), shards=self._shards)
+        for shard, index in enumerate(await self._database.read(load)):
+            self._indexes.setdefault(shard, index)
+        MEMBERS.set(sum(len(known) for known in self._indexes.values()))
 
     async def caught_up(self, shard: int) -> AudienceIndex:
         """The index of a shard with every change that was committed before this call."""
