@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from agents.asked import appeals_that_asked
 from agents.routes import also_to_responses, post
 from decisions import wording
 from decisions.matching import check_spec
 from decisions.problems import Problem
-from decisions.shards import shard_of
-from registry import appeals, ledger, opt_outs, outbox, replies
+from registry import appeals, opt_outs, outbox, replies
 from registry.errors import NotFound, Refused
 from schemas.appeals import LaunchAppeal, MemberScreened, PauseAppeal, ResumeAppeal, StopAppeal
 from schemas.replies import ReplyReceived
@@ -214,18 +214,14 @@ def record_answer(
 
 
 def _only_appeal_that_asked(connection: Connection, member_id: int, shards: int) -> str:
-    shard = shard_of(member_id, shards)
-    asked = [
-        row.appeal_id
-        for row in appeals.appeals(connection)
-        if ledger.asked_in_wave(connection, row.appeal_id, shard, member_id) is not None
-    ]
-    still_open = [appeal for appeal in asked if appeals.status(connection, appeal) in appeals.OPEN]
+    asked = appeals_that_asked(connection, member_id, shards)
     if not asked:
         raise NotFound(f"no appeal has asked member {member_id}: name the appeal with --appeal")
+    still_open = [row for row in asked if row.status in appeals.OPEN]
     if len(still_open) > 1:
-        raise Refused(f"several open appeals asked member {member_id}: name one with --appeal: {', '.join(still_open)}")
-    return str((still_open or asked)[0])
+        names = ", ".join(row.appeal_id for row in still_open)
+        raise Refused(f"several open appeals asked member {member_id}: name one with --appeal: {names}")
+    return str((still_open or asked)[0].appeal_id)
 
 
 def confirm(

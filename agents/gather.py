@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -35,10 +34,9 @@ class Gather(Generic[T]):
     async def _run(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-            items = [item for item, _ in group]
             failure: Exception | None = None
             try:
-                await self._database.write(partial(self._commit, items=items))
+                await self._commit([item for item, _ in group])
             except Exception as exc:  # noqa: BLE001 - handed to everybody who waits for this commit
                 failure = exc
             for _, done in group:
@@ -49,5 +47,5 @@ class Gather(Generic[T]):
                 else:
                     done.set_exception(failure)
 
-    def _commit(self, connection: Connection, *, items: Sequence[T]) -> None:
-        self._write(connection, items)
+    async def _commit(self, items: Sequence[T]) -> None:
+        await self._database.write(lambda connection: self._write(connection, items))

@@ -86,20 +86,19 @@ class JoinReceipts:
         learned = await self._learn_places() if fresh or self._unmatched else False
         if not fresh and not learned:
             return False
-        if fresh:
-            self._read_receipts = fresh[-1].number
-        matched: list[tuple[RawReceipt, Place]] = []
-        waiting: list[RawReceipt] = []
-        for receipt in (*self._unmatched, *fresh):
-            place = self._places.pop(receipt.gateway_id, None)
-            if place is None:
-                waiting.append(receipt)
-            else:
-                matched.append((receipt, place))
+        candidates = (*self._unmatched, *fresh)
+        # The first of two receipts for one message joins it; the other waits, as for a message that is not known.
+        first = {receipt.gateway_id: receipt for receipt in reversed(candidates) if receipt.gateway_id in self._places}
+        matched = [(receipt, self._places[gateway_id]) for gateway_id, receipt in reversed(first.items())]
         if matched:
             await self._database.write(partial(self._write, matched=matched))
             JOINED.labels(outcome="matched").inc(len(matched))
-        self._unmatched = waiting
+        # Only what has been committed is forgotten: a database that was away finds everything as it was.
+        self._unmatched = [receipt for receipt in candidates if first.get(receipt.gateway_id) is not receipt]
+        for gateway_id in first:
+            del self._places[gateway_id]
+        if fresh:
+            self._read_receipts = fresh[-1].number
         return True
 
     async def _learn_places(self) -> bool:

@@ -8,13 +8,13 @@ from functools import partial
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
+from agents.asked import appeals_that_asked
 from agents.patience import patient
 from agents.routes import also_to_responses, post
 from decisions import wording
 from decisions.replies import answer_of, resolved, understand
 from decisions.reply_words import Intent
-from decisions.shards import shard_of
-from registry import addresses, appeals, ledger, opt_outs, outbox, replies
+from registry import addresses, appeals, opt_outs, outbox, replies
 from registry.database import Database
 from schemas.appeals import MemberAnswered
 from schemas.dispatch import AnswerReply, Draft
@@ -114,19 +114,11 @@ class Reading:
             return [_candidate(row) for row in appeals.by_slot(self._connection, received.slot)[:1]]
         if received.member_id is None:
             return []
-        asked = [
-            _candidate(row)
-            for row in appeals.appeals(self._connection)
-            if row.status in appeals.OPEN and self._was_asked(row.appeal_id, received.member_id)
-        ]
-        asked.reverse()  # the letters A, B ... follow the order of launch
+        rows = appeals_that_asked(self._connection, received.member_id, self._shards, open_only=True)
+        asked = [_candidate(row) for row in reversed(rows)]  # the letters A, B ... follow the order of launch
         if prefix is not None and ord(prefix) - ord("A") < len(asked):
             return [asked[ord(prefix) - ord("A")]]
         return asked
-
-    def _was_asked(self, appeal_id: str, member: int) -> bool:
-        shard = shard_of(member, self._shards)
-        return ledger.asked_in_wave(self._connection, appeal_id, shard, member) is not None
 
     # --- what follows -------------------------------------------------------------------------------------------
 

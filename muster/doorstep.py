@@ -55,18 +55,17 @@ class Door:
                             pass
                     finally:
                         publisher.close()
-        except (LogUnreachable, StreamsError) as exc:
+        except StreamsError as exc:
             ERR.print(f"[yellow]Saved, but the log cannot be reached yet ({exc}); the worker will pass it on.[/]")
 
 
 @contextmanager
-def open_door(*, create: bool = True) -> Iterator[Door]:
+def open_door() -> Iterator[Door]:
     """The door of this process.  Turns what can go wrong into one clear line and the exit code that says which kind."""
     try:
         settings = read_settings()
         clock = AppealClock(settings.clock.start, settings.clock.speed)
-        if create:
-            settings.home.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(parents=True, exist_ok=True)
         create_or_check(settings.database, migrate=False)
         with Database(settings.database) as database:
             yield Door(settings, database, clock.now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from prometheus_client import Counter
@@ -47,20 +48,28 @@ def raw_of(event: Any) -> Raw:  # noqa: ANN401 - a Faust event
     return Raw(message.topic, message.partition, message.offset, message.key, message.value, tuple(headers))
 
 
-async def open_letter(raw: Raw, dead_letters: DeadLetters) -> Delivery | None:
-    """What is in this record; none when it went to the dead letters, or was passed over as a newer worker's."""
+class Outcome(StrEnum):
+    """What became of an event."""
+
+    DONE = "done"
+    DEAD_LETTER = "dead-letter"
+    PASSED_OVER = "passed-over"  # of a type that only a newer worker knows: nothing is wrong with it
+
+
+async def open_letter(raw: Raw, dead_letters: DeadLetters) -> Delivery | Outcome:
+    """What is in this record, or what became of a record that nothing can be read from."""
     try:
         message = read(raw.value)
         envelope = Envelope.from_headers(raw.headers)
     except UnknownType:
         PASSED_OVER.labels(topic=raw.topic).inc()
-        return None
+        return Outcome.PASSED_OVER
     except Unreadable as exc:
         await dead_letters.keep(raw, str(exc))
-        return None
+        return Outcome.DEAD_LETTER
     except ValueError as exc:
         await dead_letters.keep(raw, f"envelope: {_names(exc)}")
-        return None
+        return Outcome.DEAD_LETTER
     return Delivery(message, envelope, raw.topic, raw.partition, raw.offset)
 
 

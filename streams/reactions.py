@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from streams.acks import InOrder
 from streams.errors import Busy, Unprocessable
-from streams.inbox import DeadLetters, Delivery, Raw, open_letter, raw_of
+from streams.inbox import DeadLetters, Delivery, Outcome, Raw, open_letter, raw_of
 
 LOG = structlog.get_logger("muster.streams")
 DONE = Counter("muster_streams_events_total", "Events that a reaction is done with", ["reaction", "outcome"])
@@ -84,7 +84,7 @@ class Feeder:
     async def _handle(self, raw: Raw, done: Callable[[], None]) -> None:
         try:
             outcome = await self._react(raw)
-            self._judge(bad=outcome == "dead-letter")
+            self._judge(bad=outcome is Outcome.DEAD_LETTER)
         except asyncio.CancelledError:
             raise
         except Exception as exc:
@@ -92,20 +92,20 @@ class Feeder:
             DONE.labels(reaction=self._name, outcome="failed").inc()
             await self._broken(exc)
             await asyncio.Event().wait()  # the worker is ending: nothing more is taken, nothing acknowledged
-        DONE.labels(reaction=self._name, outcome=outcome).inc()
+        DONE.labels(reaction=self._name, outcome=outcome.value).inc()
         done()
 
-    async def _react(self, raw: Raw) -> str:
+    async def _react(self, raw: Raw) -> Outcome:
+        opened = await open_letter(raw, self._dead_letters)
+        if isinstance(opened, Outcome):
+            return opened
         attempt = 0
         while True:
             try:
-                delivery = await open_letter(raw, self._dead_letters)
-                if delivery is None:
-                    return "dead-letter" if raw.value is not None else "passed-over"
-                await self._reaction(delivery)
+                await self._reaction(opened)
             except Unprocessable as exc:
                 await self._dead_letters.keep(raw, str(exc))
-                return "dead-letter"
+                return Outcome.DEAD_LETTER
             except Busy as exc:
                 if attempt % 20 == 0:
                     LOG.warning("a reaction waits", reaction=self._name, topic=raw.topic, reason=str(exc))
@@ -113,7 +113,7 @@ class Feeder:
                 await self._sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
                 attempt += 1
             else:
-                return "done"
+                return Outcome.DONE
 
     def _judge(self, *, bad: bool) -> None:
         self._lately.append(bad)

@@ -1,9 +1,7 @@
 """The topics, as one table."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from types import MappingProxyType
 
 FOREVER = None
 
@@ -32,7 +30,6 @@ _ALL = (
     Topic("member-changes", "member id", retention=FOREVER, compacted=True),
     Topic("dead-letters", "source topic", partitions=1, retention=timedelta(days=180)),
 )
-TOPICS: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in _ALL})
 _PER_SHARD = ("audience-scans", "member-changes")
 
 

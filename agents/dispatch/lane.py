@@ -5,13 +5,14 @@ which is also how many a crash can leave uncertain.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 import structlog
 from prometheus_client import Counter
+from sqlalchemy import Connection
 
 from agents.dispatch.batch import Batch, batch_of
 from agents.dispatch.claims import Addressee, Claimed, Finished, LeaseLost, claim_range, open_batch, record_ranges
@@ -222,8 +223,8 @@ class Lane:
             if count := finished.record.fates.count(fate):
                 MEMBERS.labels(lane=self._name, fate=fate.name.lower()).inc(count)
 
-    def _write_records(self, connection: object, finished: object) -> None:
-        record_ranges(connection, finished, self._shared.now())  # type: ignore[arg-type]
+    def _write_records(self, connection: Connection, finished: Sequence[Finished]) -> None:
+        record_ranges(connection, finished, self._shared.now())
 
 
 def _language(batch: Batch, addressee: Addressee) -> Language:

@@ -1,5 +1,7 @@
 """`muster appeal`: preview, launch, watch, pause, stop."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ from rich.table import Table
 from agents import doors
 from muster import board
 from muster.commands.requests import AsJSON, read_spec
-from muster.doorstep import BAD_INPUT, OUT, Door, fail, open_door, tell
+from muster.doorstep import BAD_INPUT, OUT, fail, open_door, tell
 from muster.wiring import pace
 from registry import appeals
 
@@ -60,21 +62,13 @@ def launch(
 @app.command("pause")
 def pause(appeal_id: AppealID, as_json: AsJSON = False) -> None:
     """Hold back what is not sent yet; `resume` goes on."""
-    with open_door() as door:
-        with door.database.transaction() as connection:
-            event_id = door.new_id("order")
-            doors.pause_appeal(connection, appeal_id, by=door.staff, event_id=event_id, now=door.now())
-        _told(door, appeal_id, "pausing", as_json=as_json)
+    _order(appeal_id, "pausing", doors.pause_appeal, as_json=as_json)
 
 
 @app.command("resume")
 def resume(appeal_id: AppealID, as_json: AsJSON = False) -> None:
     """Go on with a paused appeal."""
-    with open_door() as door:
-        with door.database.transaction() as connection:
-            event_id = door.new_id("order")
-            doors.resume_appeal(connection, appeal_id, by=door.staff, event_id=event_id, now=door.now())
-        _told(door, appeal_id, "resuming", as_json=as_json)
+    _order(appeal_id, "resuming", doors.resume_appeal, as_json=as_json)
 
 
 @app.command("stop")
@@ -84,16 +78,16 @@ def stop(
     as_json: AsJSON = False,
 ) -> None:
     """End an appeal: what is unsent is withdrawn at once, and everybody who said yes is thanked and stood down."""
+    _order(appeal_id, "stopping", partial(doors.stop_appeal, reason=reason), as_json=as_json)
+
+
+def _order(appeal_id: str, what: str, give: Callable[..., None], *, as_json: bool) -> None:
+    """Give an order about an appeal at its door, and say that it was given."""
     with open_door() as door:
         with door.database.transaction() as connection:
-            event_id = door.new_id("order")
-            doors.stop_appeal(connection, appeal_id, by=door.staff, reason=reason, event_id=event_id, now=door.now())
-        _told(door, appeal_id, "stopping", as_json=as_json)
-
-
-def _told(door: Door, appeal_id: str, what: str, *, as_json: bool) -> None:
-    door.pass_on()
-    tell({"appeal_id": appeal_id, "ordered": what}, f"Appeal {appeal_id}: {what}.", as_json=as_json)
+            give(connection, appeal_id, by=door.staff, event_id=door.new_id("order"), now=door.now())
+        door.pass_on()
+        tell({"appeal_id": appeal_id, "ordered": what}, f"Appeal {appeal_id}: {what}.", as_json=as_json)
 
 
 @app.command("status")

@@ -5,7 +5,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +55,6 @@ class Stage:
 
     options: Options
     settings: Settings
-    environment: Mapping[str, str]
     clock: AppealClock
     database: Database
     session: aiohttp.ClientSession
@@ -107,7 +106,6 @@ async def rehearse(options: Options, console: Console) -> dict[str, object]:
         stage = Stage(
             options,
             settings,
-            environment,
             clock,
             database,
             session,

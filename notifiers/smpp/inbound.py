@@ -45,7 +45,7 @@ class Inbound:
     async def receive(self, message: ShortMessage) -> Status:
         """Never raises but for cancellation."""
         if is_receipt(message):
-            return await self._receipt(message)
+            return await self.receive_receipts([message])
         words = words_of(message)
         if words.part is not None:
             return await self._part(message, words, words.part)
@@ -60,22 +60,13 @@ class Inbound:
         while self._saving:
             await asyncio.wait(self._saving)
 
-    async def _receipt(self, message: ShortMessage) -> Status:
-        receipt = read_receipt(message, self._settings)
-        if receipt is None:
-            # Pushing it again would not make it any clearer.
-            self._metrics.brought(Brought.UNREADABLE)
-            LOG.warning("a receipt names no message or no state", octets=len(message.octets))
-            return Status.ROK
-        self._metrics.brought(Brought.RECEIPT)
-        return await self._commit(self._on_receipt(replace(receipt, address=member_address(receipt.address))))
-
     async def receive_receipts(self, messages: Sequence[ShortMessage]) -> Status:
         """Like `receive`, for receipts that came together: they are committed together or pushed again together."""
         receipts = []
         for message in messages:
             receipt = read_receipt(message, self._settings)
             if receipt is None:
+                # Pushing it again would not make it any clearer.
                 self._metrics.brought(Brought.UNREADABLE)
                 LOG.warning("a receipt names no message or no state", octets=len(message.octets))
             else:

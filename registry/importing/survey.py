@@ -39,11 +39,6 @@ class Survey:
     line: int
     last_lines: Mapping[str, int]
 
-    @property
-    def card_column(self) -> int:
-        """Where the card number stands."""
-        return next(number for number, field in enumerate(self.columns) if field and field.required)
-
 
 def survey(path: Path) -> Survey:
     """What must be known before the first row is read.  Raises `UnusableFile`; reads the file twice, writes nothing."""

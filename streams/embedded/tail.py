@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from streams.embedded.store import Store
+from streams.embedded.store import Record, Store
 from streams.inbox import Raw
 
 _LIMIT = 500
@@ -28,7 +28,7 @@ async def follow_embedded(
             for partition in range(count):
                 for record in store.read(topic, partition, positions[partition], _LIMIT):
                     positions[partition] = record.offset + 1
-                    yield Raw(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
+                    yield _raw(record)
             if all(position >= end for position, end in zip(positions, ends, strict=True)):
                 caught_up.set()
                 while (now := store.changed()) == changed:  # noqa: ASYNC110
@@ -49,8 +49,10 @@ async def read_embedded(path: Path, topic: str) -> AsyncIterator[Raw]:
                 for record in records:
                     position = record.offset + 1
                     if record.offset < end:
-                        yield Raw(
-                            record.topic, record.partition, record.offset, record.key, record.value, record.headers
-                        )
+                        yield _raw(record)
     finally:
         store.close()
+
+
+def _raw(record: Record) -> Raw:
+    return Raw(record.topic, record.partition, record.offset, record.key, record.value, record.headers)

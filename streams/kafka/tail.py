@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -35,9 +36,7 @@ async def follow_kafka(
                 for records in (await asyncio.to_thread(consumer.poll, timeout_ms=_POLL_MS)).values():
                     for record in records:
                         positions[record.partition] = record.offset + 1
-                        yield Raw(
-                            topic, record.partition, record.offset, record.key, record.value, tuple(record.headers)
-                        )
+                        yield _raw(record)
         except KafkaError:
             await asyncio.sleep(_PAUSE_SECONDS)
         finally:
@@ -81,11 +80,13 @@ def _read_all(servers: Sequence[str], topic: str) -> list[Raw]:
                 for records in consumer.poll(timeout_ms=_POLL_MS).values():
                     for record in records:
                         positions[record.partition] = record.offset + 1
-                        found.append(
-                            Raw(topic, record.partition, record.offset, record.key, record.value, tuple(record.headers))
-                        )
+                        found.append(_raw(record))
         finally:
             consumer.close()
     except KafkaError as exc:
         raise LogUnreachable(f"no broker answers at {', '.join(servers)}") from exc
     return found
+
+
+def _raw(record: Any) -> Raw:  # noqa: ANN401 - kafka-python's ConsumerRecord
+    return Raw(record.topic, record.partition, record.offset, record.key, record.value, tuple(record.headers))
