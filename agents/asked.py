@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from decisions.shards import shard_of
-from registry import appeals, ledger
+from registry import appeals, selections
 
 
 def appeals_that_asked(
@@ -17,5 +17,5 @@ def appeals_that_asked(
     return [
         row
         for row in appeals.appeals(connection, open_only=open_only)
-        if ledger.asked_in_wave(connection, row.appeal_id, shard, member_id) is not None
+        if selections.asked_in_wave(connection, row.appeal_id, shard, member_id) is not None
     ]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from agents.patience import patient
 from agents.routes import post
-from registry import ledger, outbox
+from registry import outbox, selections
 from registry.audience.index import AudienceIndex
 from registry.database import Database
 from schemas.appeals import ShardCounted, ShardSelected
@@ -81,7 +81,7 @@ class AnswerScans:
             self._select(connection, command=command, index=index, event_id=event_id)
 
     def _count(self, connection: Connection, *, command: ScanShard, index: AudienceIndex, event_id: str) -> None:
-        asked = ledger.asked_before(connection, command.appeal_id, command.shard, command.wave)
+        asked = selections.asked_before(connection, command.appeal_id, command.shard, command.wave)
         with SCAN_SECONDS.time():
             found = index.scan(command.criteria, asked)
         counted = ShardCounted(
@@ -95,8 +95,8 @@ class AnswerScans:
         outbox.put(connection, [post(counted, event_id=f"{event_id}/counted", source=SOURCE, time=self._now())])
 
     def _select(self, connection: Connection, *, command: InviteShard, index: AudienceIndex, event_id: str) -> None:
-        asked = ledger.asked_before(connection, command.appeal_id, command.shard, command.wave)
+        asked = selections.asked_before(connection, command.appeal_id, command.shard, command.wave)
         members = index.select(command.criteria, asked, limit=command.limit, salt=command.appeal_id)
-        size = ledger.fix_selection(connection, command.appeal_id, command.wave, command.shard, members)
+        size = selections.fix(connection, command.appeal_id, command.wave, command.shard, members)
         selected = ShardSelected(appeal_id=command.appeal_id, wave=command.wave, shard=command.shard, members=size)
         outbox.put(connection, [post(selected, event_id=f"{event_id}/selected", source=SOURCE, time=self._now())])

@@ -9,43 +9,42 @@ from sqlalchemy import Connection
 from registry.database import Database
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Gather(Generic[T]):
-    """Writes all that has queued up while the last commit was under way."""
+class Gather(Generic[T, R]):
+    """Writes all that has queued up while the last commit was under way, in order, `limit` items at most."""
 
     def __init__(
-        self, database: Database, write: Callable[[Connection, Sequence[T]], None], *, limit: int = 512
+        self, database: Database, write: Callable[[Connection, Sequence[T]], Sequence[R]], *, limit: int = 512
     ) -> None:
         self._database = database
         self._write = write
         self._limit = limit
-        self._waiting: list[tuple[T, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._drain: asyncio.Task[None] | None = None
 
-    async def add(self, item: T) -> None:
-        """Return once the item is durable.  Raises what the transaction raised."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def add(self, item: T) -> R:
+        """What `write` returned in this item's place, once it is durable.  Raises what the transaction raised."""
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._run())
-        await done
+        return await done
 
     async def _run(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-            failure: Exception | None = None
             try:
-                await self._commit([item for item, _ in group])
+                results = await self._commit([item for item, _ in group])
             except Exception as exc:  # noqa: BLE001 - handed to everybody who waits for this commit
-                failure = exc
-            for _, done in group:
-                if done.cancelled():
-                    continue
-                if failure is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(failure)
+                for _, done in group:
+                    if not done.cancelled():
+                        done.set_exception(exc)
+            else:
+                for (_, done), result in zip(group, results, strict=True):
+                    if not done.cancelled():
+                        done.set_result(result)
 
-    async def _commit(self, items: Sequence[T]) -> None:
-        await self._database.write(lambda connection: self._write(connection, items))
+    async def _commit(self, items: Sequence[T]) -> Sequence[R]:
+        return await self._database.write(lambda connection: self._write(connection, items))

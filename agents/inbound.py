@@ -31,7 +31,7 @@ class Inbound:
         self._channel = channel
         self._now = now
         self._new_id = new_id
-        self._receipts: Gather[list[RawReceipt]] = Gather(database, _store)
+        self._receipts: Gather[list[RawReceipt], None] = Gather(database, self._store)
 
     async def on_incoming(self, incoming: Incoming) -> None:
         fresh = await self._database.write(
@@ -44,16 +44,8 @@ class Inbound:
 
     async def on_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Store those that say what became of a message in the end."""
-        now = self._now()
         final = [
-            RawReceipt(
-                gateway_id=receipt.gateway_id,
-                state=receipt.state,
-                error=receipt.error,
-                address=receipt.address,
-                reference=receipt.reference,
-                received_at=now,
-            )
+            RawReceipt(receipt.gateway_id, receipt.state, receipt.error, receipt.address, receipt.reference)
             for receipt in receipts
             if receipt.final
         ]
@@ -61,9 +53,9 @@ class Inbound:
             await self._receipts.add(final)
             RECEIPTS.inc(len(final))
 
-
-def _store(connection: Connection, groups: Sequence[list[RawReceipt]]) -> None:
-    receipts.store(connection, [receipt for group in groups for receipt in group])
+    def _store(self, connection: Connection, bundles: Sequence[list[RawReceipt]]) -> list[None]:
+        receipts.store(connection, bundles, self._now())
+        return [None] * len(bundles)
 
 
 def receive(connection: Connection, incoming: Incoming, channel: Channel, reply_id: str, now: datetime) -> bool:

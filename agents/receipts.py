@@ -1,24 +1,27 @@
 """Joins delivery receipts to the members they are about, in bulk, and reports them per batch.
 
 One joiner works at a time.  What it knows of gateway ids comes from the records; a receipt that matches nothing yet (it
-may overtake the record of its own message) stays where it is and is tried again when more records have come.
+may overtake the record of its own message) stays where it is and is looked at again when that record has come.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
+from hashlib import blake2b
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
+from agents.places import Place, PlacedBatch, Places
 from agents.relay import OneAtATime
 from agents.routes import post
 from registry import ledger, outbox, receipts
 from registry.database import Database
 from registry.errors import DatabaseUnreachable
+from registry.ledger import Record
 from registry.receipts import RawReceipt
 from schemas.dispatch import DeliveredBatch, DeliveryReported
 
@@ -27,17 +30,10 @@ SOURCE = "/muster/receipts"
 JOINED = Counter("muster_receipts_joined_total", "Receipts joined to their members", ["outcome"])
 _DELIVERED, _FAILED = 1, 2
 _RECORDS_AT_ONCE = 500
-_RECEIPTS_AT_ONCE = 5000
+_BUNDLES_AT_ONCE = 100
+_KEPT = timedelta(hours=72)  # gateways try no longer to reach a handset, so no receipt comes later
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message stands in the ledger."""
-
-    batch_id: str
-    appeal_id: str
-    wave: int
-    position: int
+Matched = list[tuple[RawReceipt, Place]]
 
 
 class JoinReceipts:
@@ -57,16 +53,23 @@ class JoinReceipts:
         self._now = now
         self._every = every
         self._sleep = sleep
-        self._places: dict[str, Place] = {}
-        self._sizes: dict[str, int] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._places = Places()
+        self._turned_at = self._now()
         self._read_records = 0
-        self._read_receipts = 0
-        self._unmatched: list[RawReceipt] = []
+        self._read_bundles = 0
+        self._caught_up = False
+        self._waiting: dict[int, list[RawReceipt]] = {}  # by bundle: what matches nothing yet
+        self._wanted: dict[str, int] = {}  # the bundle in which the receipt with this gateway id waits
+        self._found: set[int] = set()  # bundles that wait for something that we know meanwhile
 
     async def run(self) -> None:
         while True:
             with self._one_at_a_time() as mine:
                 if mine:
+                    self._forget()  # another joiner may have joined what waited here
                     await self._join_for_ever()
             await self._sleep(1.0)
 
@@ -82,86 +85,131 @@ class JoinReceipts:
 
     async def join(self) -> bool:
         """Join what can be joined now; whether there was anything new."""
-        fresh = await self._database.read(partial(receipts.after, number=self._read_receipts, limit=_RECEIPTS_AT_ONCE))
-        learned = await self._learn_places() if fresh or self._unmatched else False
-        if not fresh and not learned:
+        self._grow_old()
+        since = self._now() - _KEPT
+        read = partial(receipts.after, number=self._read_bundles, limit=_BUNDLES_AT_ONCE, since=since)
+        fresh = {bundle.number: bundle.receipts for bundle in await self._database.read(read)}
+        if fresh or self._waiting:
+            await self._learn(since)
+        looked_at = fresh | {number: self._waiting[number] for number in self._found}
+        if not looked_at:
             return False
-        candidates = (*self._unmatched, *fresh)
-        # The first of two receipts for one message joins it; the other waits, as for a message that is not known.
-        first = {receipt.gateway_id: receipt for receipt in reversed(candidates) if receipt.gateway_id in self._places}
-        matched = [(receipt, self._places[gateway_id]) for gateway_id, receipt in reversed(first.items())]
+        matched, left = self._match(looked_at)
         if matched:
-            await self._database.write(partial(self._write, matched=matched))
+            await self._database.write(partial(self._write, matched=matched, left=left))
             JOINED.labels(outcome="matched").inc(len(matched))
         # Only what has been committed is forgotten: a database that was away finds everything as it was.
-        self._unmatched = [receipt for receipt in candidates if first.get(receipt.gateway_id) is not receipt]
-        for gateway_id in first:
-            del self._places[gateway_id]
-        if fresh:
-            self._read_receipts = fresh[-1].number
+        for receipt, _ in matched:
+            self._places.joined(receipt.gateway_id)
+            self._wanted.pop(receipt.gateway_id, None)
+        self._keep_waiting(left)
+        self._found.clear()
+        self._read_bundles = max(self._read_bundles, *fresh, 0)
         return True
 
-    async def _learn_places(self) -> bool:
-        """Read the records that were written since; whether there were any."""
-        learned = False
-        while rows := await self._database.read(
-            partial(ledger.records_after, number=self._read_records, limit=_RECORDS_AT_ONCE)
-        ):
-            learned = True
-            self._read_records = rows[-1][0]
-            for _, record in rows:
-                batch = record.range.batch_id
-                self._sizes[batch] = max(self._sizes.get(batch, 0), record.range.last)
-                for position, gateway_id in enumerate(record.gateway_ids, start=record.range.first):
-                    if gateway_id:
-                        self._places[gateway_id] = Place(batch, record.appeal_id, record.wave, position)
-            if len(rows) < _RECORDS_AT_ONCE:
-                break
-        return learned
+    def _grow_old(self) -> None:
+        now = self._now()
+        if now - self._turned_at >= _KEPT / 2:
+            self._turned_at = now
+            self._places.turn_old()
 
-    def _write(self, connection: Connection, *, matched: list[tuple[RawReceipt, Place]]) -> None:
-        states = {
-            batch: bytearray(found)
-            for batch, found in receipts.states(connection, {place.batch_id for _, place in matched}).items()
-        }
-        places: dict[str, Place] = {}
-        counted: dict[str, list[int]] = {}
-        for receipt, place in matched:
-            places[place.batch_id] = place
-            known = states.setdefault(place.batch_id, bytearray())
-            known.extend(bytes(max(0, self._sizes[place.batch_id] - len(known))))
-            state = _DELIVERED if receipt.state == "DELIVRD" else _FAILED
-            if known[place.position] == 0:
-                counted.setdefault(place.batch_id, [0, 0])[state - 1] += 1
-            known[place.position] = state
-        receipts.put_states(
-            connection,
-            [(batch, places[batch].appeal_id, places[batch].wave, bytes(states[batch])) for batch in places],
-        )
-        receipts.forget(connection, (receipt.number for receipt, _ in matched))
-        self._report(connection, places.values(), counted, matched[-1][0].number)
+    async def _learn(self, since: datetime) -> None:
+        """Read the records that were written since the last time."""
+        while True:
+            number = self._read_records
+            records = await self._database.read(
+                partial(ledger.records_after, number=number, limit=_RECORDS_AT_ONCE, since=since)
+            )
+            settled: Mapping[str, bytes] = {}
+            if records and not self._caught_up:
+                # What was joined before we started waits for nothing any more.
+                batches = {record.range.batch_id for _, record in records}
+                settled = await self._database.read(partial(receipts.states, batch_ids=batches))
+            for _, record in records:
+                self._learn_record(record, settled)
+            self._read_records = records[-1][0] if records else number
+            if len(records) < _RECORDS_AT_ONCE:
+                self._caught_up = True
+                return
 
-    def _report(
-        self, connection: Connection, places: Iterable[Place], counted: dict[str, list[int]], number: int
-    ) -> None:
-        waves: dict[tuple[str, int], list[DeliveredBatch]] = {}
-        for place in places:
-            if place.wave == 0 or place.batch_id not in counted:
-                continue
-            _, _, shard, batch = place.batch_id.rsplit("/", 3)
-            delivered, failed = counted[place.batch_id]
-            waves.setdefault((place.appeal_id, place.wave), []).append(
-                DeliveredBatch(shard=int(shard), batch=int(batch), delivered=delivered, failed=failed)
+    def _learn_record(self, record: Record, settled: Mapping[str, bytes]) -> None:
+        self._places.learn(record, settled.get(record.range.batch_id, b""))
+        if self._wanted:
+            self._found |= {self._wanted[known] for known in record.gateway_ids if known in self._wanted}
+
+    def _match(self, bundles: Mapping[int, Sequence[RawReceipt]]) -> tuple[Matched, dict[int, list[RawReceipt]]]:
+        """What has found its message, and what of each bundle still waits."""
+        matched: Matched = []
+        left: dict[int, list[RawReceipt]] = {}
+        for number, bundle in bundles.items():
+            rest = left[number] = []
+            for receipt in bundle:
+                place = self._places.find(receipt.gateway_id)
+                if place is None:
+                    rest.append(receipt)
+                else:
+                    matched.append((receipt, place))
+        return matched, left
+
+    def _keep_waiting(self, left: Mapping[int, list[RawReceipt]]) -> None:
+        for number, rest in left.items():
+            if rest:
+                self._waiting[number] = rest
+                self._wanted.update((receipt.gateway_id, number) for receipt in rest)
+            else:
+                self._waiting.pop(number, None)
+
+    def _write(self, connection: Connection, *, matched: Matched, left: Mapping[int, Sequence[RawReceipt]]) -> None:
+        by_batch: defaultdict[PlacedBatch, list[tuple[int, int]]] = defaultdict(list)
+        for receipt, (batch, position) in matched:
+            by_batch[batch].append((position, _DELIVERED if receipt.state == "DELIVRD" else _FAILED))
+        known = receipts.states(connection, [batch.id for batch in by_batch])
+        rows: list[tuple[str, str, int, bytes]] = []
+        counted: list[tuple[PlacedBatch, int, int]] = []
+        for batch, told in by_batch.items():
+            states, news = _with(known.get(batch.id, b""), told)
+            rows.append((batch.id, batch.appeal_id, batch.wave, states))
+            if news and batch.wave:
+                counted.append((batch, news.count(_DELIVERED), news.count(_FAILED)))
+        receipts.put_states(connection, rows)
+        receipts.keep_only(connection, left)
+        self._report(connection, counted, _digest(matched))
+
+    def _report(self, connection: Connection, counted: Iterable[tuple[PlacedBatch, int, int]], step: str) -> None:
+        waves: defaultdict[tuple[str, int], list[DeliveredBatch]] = defaultdict(list)
+        for batch, delivered, failed in counted:
+            _, _, shard, number = batch.id.rsplit("/", 3)
+            waves[batch.appeal_id, batch.wave].append(
+                DeliveredBatch(shard=int(shard), batch=int(number), delivered=delivered, failed=failed)
             )
         outbox.put(
             connection,
             [
                 post(
                     DeliveryReported(appeal_id=appeal_id, wave=wave, batches=tuple(batches)),
-                    event_id=f"{appeal_id}/{wave}/delivered/{number}",
+                    event_id=f"{appeal_id}/{wave}/delivered/{step}",
                     source=SOURCE,
                     time=self._now(),
                 )
                 for (appeal_id, wave), batches in waves.items()
             ],
         )
+
+
+def _digest(matched: Matched) -> str:
+    """A name for this step: told again, it is the same event."""
+    told = "\n".join(f"{receipt.gateway_id} {receipt.state}" for receipt, _ in matched)
+    return blake2b(told.encode(), digest_size=12).hexdigest()
+
+
+def _with(known: bytes, told: Iterable[tuple[int, int]]) -> tuple[bytes, list[int]]:
+    """The states of a batch with these (position, state), and the states of positions that had none before."""
+    states = bytearray(known)
+    news: list[int] = []
+    for position, state in told:
+        if position >= len(states):
+            states.extend(bytes(position + 1 - len(states)))
+        if not states[position]:
+            news.append(state)
+        states[position] = state
+    return bytes(states), news

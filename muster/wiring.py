@@ -18,6 +18,7 @@ from agents.audience import AnswerScans, Audience
 from agents.dispatch.gate import Gate
 from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
+from agents.dispatch.selected import Selected
 from agents.doors import Pace
 from agents.inbound import Inbound
 from agents.receipts import JoinReceipts
@@ -82,7 +83,7 @@ async def work(settings: Settings) -> None:
         audience = Audience(database, settings.shards)
         notifiers = await _open_channels(parts, stack)
         leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
-        shared = Dispatch(database, notifiers, gate, leases, clock.now, lambda: uuid.uuid4().hex)
+        shared = Dispatch(database, notifiers, gate, leases, Selected(database), clock.now, lambda: uuid.uuid4().hex)
         apps = _attach(parts, shared, audience)
         relay = Relay(database, publisher, partial(one_at_a_time, database, "relay"))
         database.after_commit = relay.nudge

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Select, false, select, update
 
 from decisions.cards import card_of
 from decisions.mobiles import mobile_of
@@ -13,6 +14,8 @@ from registry import revisions
 from registry.lists import among
 from registry.members import MEMBERS
 from schemas.words import Channel, Language, Purpose
+
+_LANGUAGES = {language.value: language for language in Language}
 
 
 class Entry(NamedTuple):
@@ -35,36 +38,36 @@ class Addresses(NamedTuple):
 
 def addresses(connection: Connection, member_ids: Sequence[int], *, channel: Channel, purpose: Purpose) -> Addresses:
     """The addresses of those of these members who may be written to by this channel for this purpose."""
-    address = MEMBERS.c.email if channel is Channel.EMAIL else MEMBERS.c.mobile
-    statement = select(
-        MEMBERS.c.id,
-        address.label("address"),
-        MEMBERS.c.language,
-        MEMBERS.c.mobile_shared,
-        MEMBERS.c.consents,
-        MEMBERS.c.opt_outs,
-        MEMBERS.c.number_opt_outs,
-        MEMBERS.c.sms_failed_status,
-    ).where(among(connection, MEMBERS.c.id, member_ids), MEMBERS.c.erased_at.is_(None))
     forbidden, wanted = blocking(purpose, channel), needed(purpose, channel)
+    statement = _members_by(channel).where(among(connection, MEMBERS.c.id, member_ids))
     reachable, opted_out = {}, []
-    for row in connection.execute(statement):
-        if _refusals(row, channel) & forbidden:
-            opted_out.append(row.id)
-        elif row.address and row.consents & wanted == wanted and not _failed(row, channel):
-            shared = bool(row.mobile_shared) and channel is not Channel.EMAIL
-            reachable[row.id] = Entry(row.address, Language(row.language), shared)
+    # Hundreds of thousands of rows in a minute: positions and plain comparisons, in one loop.
+    for member_id, address, language, shared, consents, refusals, failed in connection.execute(statement):
+        if refusals & forbidden:
+            opted_out.append(member_id)
+        elif address and consents & wanted == wanted and not failed:
+            reachable[member_id] = Entry(address, _LANGUAGES[language], bool(shared))
     return Addresses(reachable, frozenset(opted_out))
 
 
-def _refusals(row: Row[*tuple[Any, ...]], channel: Channel) -> int:
-    # Whoever spoke for a number spoke for what is sent to that number, not for a mailbox.
-    own: int = row.opt_outs
-    return own if channel is Channel.EMAIL else own | row.number_opt_outs
-
-
-def _failed(row: Row[*tuple[Any, ...]], channel: Channel) -> bool:
-    return channel is Channel.SMS and row.sms_failed_status is not None
+@cache
+def _members_by(channel: Channel) -> Select[*tuple[Any, ...]]:
+    """Id, address, language, whether others share it, consents, refusals, whether the gateway refused it for good."""
+    if channel is Channel.EMAIL:
+        # Whoever spoke for a number spoke for what is sent to that number, not for a mailbox.
+        own: tuple[Any, ...] = (
+            MEMBERS.c.email,
+            MEMBERS.c.language,
+            false(),
+            MEMBERS.c.consents,
+            MEMBERS.c.opt_outs,
+            false(),
+        )
+    else:
+        failed = MEMBERS.c.sms_failed_status.is_not(None) if channel is Channel.SMS else false()
+        refusals = MEMBERS.c.opt_outs.bitwise_or(MEMBERS.c.number_opt_outs)
+        own = (MEMBERS.c.mobile, MEMBERS.c.language, MEMBERS.c.mobile_shared, MEMBERS.c.consents, refusals, failed)
+    return select(MEMBERS.c.id, *own).where(MEMBERS.c.erased_at.is_(None))
 
 
 def owners(connection: Connection, channel: Channel, address: str) -> list[int]:

@@ -6,12 +6,14 @@ gateway.
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import BigInteger, Column, Connection, Float, String, Table, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from registry.lists import among
 from registry.metadata import METADATA
 
 LEASES = Table(
@@ -62,15 +64,18 @@ def acquire(connection: Connection, name: str, owner: str, *, seconds: float) ->
     return Lease(name, owner, epoch, asked + seconds)
 
 
-def holds(connection: Connection, lease: Lease) -> bool:
-    """True while this is the current epoch; asked in the transaction of every claim, it stays so until that commits."""
-    # The lock keeps a successor from taking over between this look and the commit: it would not see the claim.
-    epoch = connection.execute(
-        select(LEASES.c.epoch)
-        .where(LEASES.c.name == lease.name, LEASES.c.owner == lease.owner)
-        .with_for_update(read=True, key_share=True)
-    ).scalar()
-    return epoch == lease.epoch
+# The lock keeps a successor from taking over between this look and the commit: it would not see the claim.
+_HELD = select(LEASES.c.name, LEASES.c.owner, LEASES.c.epoch).with_for_update(read=True, key_share=True)
+
+
+def held(connection: Connection, wanted: Collection[Lease]) -> set[Lease]:
+    """Those of these leases that are the current epoch; asked in the transaction of every claim, they stay so until that
+    commits.
+    """  # noqa: D205
+    names = sorted({lease.name for lease in wanted})
+    rows = connection.execute(_HELD.where(among(connection, LEASES.c.name, names)).order_by(LEASES.c.name))
+    current = {row.name: (row.owner, row.epoch) for row in rows}
+    return {lease for lease in wanted if current.get(lease.name) == (lease.owner, lease.epoch)}
 
 
 def release(connection: Connection, lease: Lease) -> None:

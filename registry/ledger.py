@@ -1,50 +1,38 @@
-"""The ledger of sends: selections, claims and records, a few compact rows per batch and none per member.
+"""The ledger of sends: claims and records, a few compact rows per batch and none per member.
 
 A batch is a slice of a selection, or a list of members with an id of its own; either way its content is fixed by its
 id, so a range of positions says which members it means.  Outcomes are one byte per member (`Fate`).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
     Column,
-    ColumnElement,
     Connection,
     Index,
+    Insert,
     Integer,
     LargeBinary,
     String,
     Table,
     Text,
     delete,
-    func,
     insert,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment, Number
+from registry.lists import among
 from registry.metadata import METADATA
 from registry.turns import take_turn
-
-Ids = NDArray[np.int64]
-_ID_BYTES = 8
-
-SELECTIONS = Table(
-    "selections",
-    METADATA,
-    Column("appeal_id", String(48), primary_key=True),
-    Column("wave", Integer, primary_key=True),
-    Column("shard", Integer, primary_key=True),
-    Column("size", Integer, nullable=False),
-    Column("members", LargeBinary, nullable=False),
-)
 
 CLAIMS = Table(
     "claims",
@@ -129,101 +117,81 @@ class Orphan:
     token: str
 
 
-# --- selections -----------------------------------------------------------------------------------------------------
-
-
-def fix_selection(connection: Connection, appeal_id: str, wave: int, shard: int, members: Ids) -> int:
-    """Insert if absent; whoever comes second gets the winner's.  Returns the size of the selection that stands."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(
-        dialect.insert(SELECTIONS)
-        .values(
-            appeal_id=appeal_id,
-            wave=wave,
-            shard=shard,
-            size=len(members),
-            members=members.astype("<i8").tobytes(),
-        )
-        .on_conflict_do_nothing()
-    )
-    size = connection.execute(select(SELECTIONS.c.size).where(*_selection(appeal_id, wave, shard))).scalar_one()
-    return int(size)
-
-
-def selected(connection: Connection, appeal_id: str, wave: int, shard: int, first: int, count: int) -> list[int]:
-    """Members at these positions of a selection."""
-    piece = func.substr(SELECTIONS.c.members, first * _ID_BYTES + 1, count * _ID_BYTES)
-    blob = connection.execute(select(piece).where(*_selection(appeal_id, wave, shard))).scalar()
-    return [] if blob is None else np.frombuffer(blob, "<i8").tolist()
-
-
-def asked_before(connection: Connection, appeal_id: str, shard: int, before_wave: int) -> Ids:
-    """All members of a shard whom earlier waves of this appeal asked."""
-    blobs = connection.execute(
-        select(SELECTIONS.c.members).where(
-            SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.shard == shard, SELECTIONS.c.wave < before_wave
-        )
-    ).scalars()
-    arrays = [np.frombuffer(blob, "<i8") for blob in blobs]
-    return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
-
-
-def asked_in_wave(connection: Connection, appeal_id: str, shard: int, member_id: int) -> tuple[int, int] | None:
-    """(wave, position) at which this appeal selected a member of that shard, the latest wave first."""
-    rows = connection.execute(
-        select(SELECTIONS.c.wave, SELECTIONS.c.members)
-        .where(SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.shard == shard)
-        .order_by(SELECTIONS.c.wave.desc())
-    )
-    for row in rows:
-        found = np.flatnonzero(np.frombuffer(row.members, "<i8") == member_id)
-        if found.size:
-            return row.wave, int(found[0])
-    return None
-
-
-def _selection(appeal_id: str, wave: int, shard: int) -> tuple[ColumnElement[bool], ...]:
-    return (SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.wave == wave, SELECTIONS.c.shard == shard)
-
-
 # --- claims ---------------------------------------------------------------------------------------------------------
 
 
-def unclaimed(connection: Connection, batch_id: str, size: int) -> list[tuple[int, int]]:
-    """The gaps between claims and records: positions of this batch that nobody has touched yet."""
-    rows = connection.execute(
-        select(CLAIMS.c.first, CLAIMS.c.last)
-        .where(CLAIMS.c.batch_id == batch_id)
-        .union(select(RECORDS.c.first, RECORDS.c.last).where(RECORDS.c.batch_id == batch_id))
-        .order_by("first")
-    ).all()
-    gaps, reached = [], 0
-    for row in rows:
-        if row.first > reached:
-            gaps.append((reached, row.first))
-        reached = max(reached, row.last)
-    if reached < size:
-        gaps.append((reached, size))
-    return gaps
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who is about to send what: written down before the first byte leaves."""
+
+    range: Range
+    appeal_id: str
+    wave: int
+    owner: str
+    epoch: int
+    token: str
 
 
-def claim(
-    connection: Connection, span: Range, *, appeal_id: str, wave: int, owner: str, epoch: int, token: str, at: datetime
-) -> None:
-    """Write down who is about to send what.  Durable with the caller's transaction, before the first byte leaves."""
-    connection.execute(
-        insert(CLAIMS).values(
-            batch_id=span.batch_id,
-            first=span.first,
-            last=span.last,
-            appeal_id=appeal_id,
-            wave=wave,
-            owner=owner,
-            epoch=epoch,
-            token=token,
-            claimed_at=at,
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger knows of a batch: positions that somebody has touched, and claims that have no record."""
+
+    touched: tuple[tuple[int, int], ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+
+    def gaps(self, size: int) -> list[tuple[int, int]]:
+        """The positions, of so many, that nobody has touched yet."""
+        found, reached = [], 0
+        for first, last in sorted(self.touched):
+            if first > reached:
+                found.append((reached, first))
+            reached = max(reached, last)
+        if reached < size:
+            found.append((reached, size))
+        return found
+
+
+UNTOUCHED = Standing()
+_CLAIMED = select(CLAIMS.c.batch_id, CLAIMS.c.first, CLAIMS.c.last, CLAIMS.c.owner, CLAIMS.c.epoch, CLAIMS.c.token)
+_RECORDED = select(RECORDS.c.batch_id, RECORDS.c.first, RECORDS.c.last)
+
+
+def standing(connection: Connection, batch_ids: Sequence[str]) -> dict[str, Standing]:
+    """Where these batches stand; a batch that nobody has touched is left out."""
+    touched: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    recorded: set[tuple[str, int]] = set()
+    for batch_id, first, last in connection.execute(_RECORDED.where(among(connection, RECORDS.c.batch_id, batch_ids))):
+        touched[batch_id].append((first, last))
+        recorded.add((batch_id, first))
+    orphans: defaultdict[str, list[Orphan]] = defaultdict(list)
+    claims = connection.execute(_CLAIMED.where(among(connection, CLAIMS.c.batch_id, batch_ids)))
+    for batch_id, first, last, owner, epoch, token in claims:
+        touched[batch_id].append((first, last))
+        if (batch_id, first) not in recorded:
+            orphans[batch_id].append(Orphan(Range(batch_id, first, last), owner, epoch, token))
+    return {batch_id: Standing(tuple(spans), tuple(orphans[batch_id])) for batch_id, spans in touched.items()}
+
+
+def claim(connection: Connection, claims: Sequence[Claim], at: datetime) -> None:
+    """Write these down.  Durable with the caller's transaction."""
+    if claims:
+        connection.execute(
+            insert(CLAIMS),
+            [
+                {
+                    "batch_id": item.range.batch_id,
+                    "first": item.range.first,
+                    "last": item.range.last,
+                    "appeal_id": item.appeal_id,
+                    "wave": item.wave,
+                    "owner": item.owner,
+                    "epoch": item.epoch,
+                    "token": item.token,
+                    "claimed_at": at,
+                }
+                for item in claims
+            ],
         )
-    )
 
 
 def unclaim(connection: Connection, span: Range, token: str) -> bool:
@@ -239,15 +207,6 @@ def unclaim(connection: Connection, span: Range, token: str) -> bool:
         )
     )
     return gone.rowcount == 1
-
-
-def orphans(connection: Connection, batch_id: str) -> list[Orphan]:
-    """Claims of this batch that have no record."""
-    joined = CLAIMS.outerjoin(RECORDS, (RECORDS.c.batch_id == CLAIMS.c.batch_id) & (RECORDS.c.first == CLAIMS.c.first))
-    rows = connection.execute(
-        select(CLAIMS).select_from(joined).where(CLAIMS.c.batch_id == batch_id, RECORDS.c.number.is_(None))
-    )
-    return [Orphan(Range(row.batch_id, row.first, row.last), row.owner, row.epoch, row.token) for row in rows]
 
 
 def ask_shared(connection: Connection, appeal_id: str, wave: int, members: Mapping[str, int]) -> set[str]:
@@ -289,18 +248,24 @@ def record(connection: Connection, records: Sequence[Record], at: datetime) -> N
         return
     # Numbers must appear in their order: who has read up to one would never see a smaller one that commits later.
     take_turn(connection, "records")
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insertion = dialect.insert(RECORDS)
+    replace, keep = _insertions(connection.dialect.name)
+    telling = [_record_row(item, at) for item in records if not _knows_nothing(item)]
+    silent = [_record_row(item, at) for item in records if _knows_nothing(item)]
+    if telling:
+        connection.execute(replace, telling)
+    if silent:
+        connection.execute(keep, silent)
+
+
+@cache
+def _insertions(dialect_name: str) -> tuple[Insert, Insert]:
+    """For records that replace what stands in their place, and for those that leave it.  Made once: it takes a while."""
+    insertion = (sqlite if dialect_name == "sqlite" else postgresql).insert(RECORDS)
     replacement = insertion.on_conflict_do_update(
         index_elements=[RECORDS.c.batch_id, RECORDS.c.first],
         set_={name: insertion.excluded[name] for name in ("number", "fates", "gateway_ids", "recorded_at")},
     )
-    telling = [_record_row(item, at) for item in records if not _knows_nothing(item)]
-    silent = [_record_row(item, at) for item in records if _knows_nothing(item)]
-    if telling:
-        connection.execute(replacement, telling)
-    if silent:
-        connection.execute(insertion.on_conflict_do_nothing(), silent)
+    return replacement, insertion.on_conflict_do_nothing()
 
 
 def _knows_nothing(item: Record) -> bool:
@@ -325,9 +290,16 @@ def records_of(connection: Connection, batch_id: str) -> list[Record]:
     return [_record(row) for row in rows]
 
 
-def records_after(connection: Connection, number: int, limit: int) -> list[tuple[int, Record]]:
-    """Records in the order in which they were written, from one on: for whoever projects them."""
-    rows = connection.execute(select(RECORDS).where(RECORDS.c.number > number).order_by(RECORDS.c.number).limit(limit))
+def records_after(connection: Connection, number: int, limit: int, since: datetime) -> list[tuple[int, Record]]:
+    """Records in the order in which they were written, for whoever projects them: at most `limit` with higher numbers,
+    written at that moment or later.
+    """  # noqa: D205
+    rows = connection.execute(
+        select(RECORDS)
+        .where(RECORDS.c.number > number, RECORDS.c.recorded_at >= since)
+        .order_by(RECORDS.c.number)
+        .limit(limit)
+    )
     return [(row.number, _record(row)) for row in rows]
 
 

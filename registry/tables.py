@@ -12,10 +12,25 @@ from registry import (
     receipts,
     replies,
     revisions,
+    selections,
 )
 from registry.importing import progress
 from registry.metadata import METADATA
 
-MODULES = (appeals, board, erasure, leases, ledger, members, opt_outs, outbox, progress, receipts, replies, revisions)
+MODULES = (
+    appeals,
+    board,
+    erasure,
+    leases,
+    ledger,
+    members,
+    opt_outs,
+    outbox,
+    progress,
+    receipts,
+    replies,
+    revisions,
+    selections,
+)
 
 __all__ = ["METADATA", "MODULES"]

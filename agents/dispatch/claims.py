@@ -3,9 +3,11 @@
 Everything that must be true when the first byte leaves is read here, afresh, in the transaction that writes the claim.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from hashlib import blake2b
 
 from sqlalchemy import Connection
@@ -14,29 +16,46 @@ from agents.dispatch.batch import Batch
 from agents.routes import post
 from registry import addresses as address_book
 from registry import appeals, leases, ledger, outbox, replies
+from registry.addresses import Addresses
 from registry.leases import Lease
-from registry.ledger import Fate, Range, Record
+from registry.ledger import Claim, Fate, Range, Record
 from schemas.appeals import BatchOutcome, BatchSent
-from schemas.words import Channel, Language
+from schemas.words import Channel, Language, Purpose
 
 SOURCE = "/muster/dispatch"
 
 
-class LeaseLost(Exception):
-    """Another worker owns this partition now: claim nothing."""
+class Turned(Enum):
+    """Why nothing was opened or claimed."""
+
+    LEASE_LOST = "another worker owns this partition now"
+    CLOSED = "the appeal has been closed meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """What is still to be done of a batch: its size and the positions that nobody has claimed."""
+class Opening:
+    """A batch of `size` members that somebody wants to send; `mine` are the claims that this worker still works on."""
 
+    batch: Batch
     size: int
-    gaps: list[tuple[int, int]]
+    lease: Lease
+    mine: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """These positions of a batch, and who they are, are to be claimed under this lease."""
+
+    batch: Batch
+    range: Range
+    members: Sequence[int]
+    lease: Lease
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """One message to be sent: the position of its member in the batch, and where it goes."""
+    """One message to be sent: the position of its member in the range, and where it goes."""
 
     position: int
     member_id: int
@@ -66,45 +85,58 @@ class Finished:
     whole: bool = False  # the record covers the whole batch
 
 
-def open_batch(connection: Connection, batch: Batch, lease: Lease, mine: frozenset[str], now: datetime) -> Opened:
-    """What is left to do.  Ranges that a dead owner claimed and never recorded are named uncertain first."""
-    _still_ours(connection, lease)
-    size = _size(connection, batch)
-    lost = [orphan for orphan in ledger.orphans(connection, batch.id) if orphan.token not in mine]
-    if lost:
-        ledger.record(connection, [_uncertain(batch, orphan.range) for orphan in lost], now)
-    gaps = ledger.unclaimed(connection, batch.id, size)
-    if lost and not gaps and batch.mass:
-        _tell_sent(connection, [batch], now)
-    return Opened(size, gaps)
+def open_batches(
+    connection: Connection, openings: Sequence[Opening], now: datetime
+) -> list[list[tuple[int, int]] | Turned]:
+    """For each batch the positions that are still to be claimed.
+
+    Ranges that a dead owner claimed and never recorded are named uncertain first.
+    """
+    held = leases.held(connection, {opening.lease for opening in openings})
+    standing = ledger.standing(connection, [opening.batch.id for opening in openings])
+    lost: list[Record] = []
+    over: list[Batch] = []
+    opened: list[list[tuple[int, int]] | Turned] = []
+    for opening in openings:
+        if opening.lease not in held:
+            opened.append(Turned.LEASE_LOST)
+            continue
+        found = standing.get(opening.batch.id, ledger.UNTOUCHED)
+        orphans = [orphan for orphan in found.orphans if orphan.token not in opening.mine]
+        lost += [_uncertain(opening.batch, orphan.range) for orphan in orphans]
+        gaps = found.gaps(opening.size)
+        if orphans and not gaps and opening.batch.mass:
+            over.append(opening.batch)
+        opened.append(gaps)
+    ledger.record(connection, lost, now)
+    if over:
+        _tell_sent(connection, over, now)
+    return opened
 
 
-def claim_range(
-    connection: Connection, batch: Batch, span: Range, lease: Lease, token: str, now: datetime
-) -> Claimed | None:
-    """Claim these positions and read where their messages go; none when the appeal has been closed meanwhile."""
-    _still_ours(connection, lease)
-    if batch.mass and appeals.status(connection, batch.appeal_id or "") not in appeals.OPEN:
-        return None
-    claimed = Claimed(span, token, [], bytearray(span.last - span.first), [""] * (span.last - span.first))
-    if batch.reply_id is not None:
-        _read_reply(connection, batch, claimed)
-    else:
-        _read_members(connection, batch, claimed)
-    ledger.claim(
-        connection,
-        span,
-        appeal_id=batch.appeal_id or "",
-        wave=batch.wave,
-        owner=lease.owner,
-        epoch=lease.epoch,
-        token=token,
-        at=now,
-    )
-    return claimed
+def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> list[Claimed | Turned]:
+    """Claim these positions and read where their messages go."""
+    held = leases.held(connection, {ask.lease for ask in asks})
+    appeal_ids = {ask.batch.appeal_id for ask in asks if ask.batch.mass and ask.batch.appeal_id}
+    still_open = {appeal_id for appeal_id in appeal_ids if appeals.status(connection, appeal_id) in appeals.OPEN}
+    answers: list[Claimed | Turned] = []
+    good: list[tuple[Ask, Claimed]] = []
+    for ask in asks:
+        if ask.lease not in held:
+            answers.append(Turned.LEASE_LOST)
+        elif ask.batch.mass and ask.batch.appeal_id not in still_open:
+            answers.append(Turned.CLOSED)
+        else:
+            size = ask.range.last - ask.range.first
+            claimed = Claimed(ask.range, ask.token, [], bytearray(size), [""] * size)
+            answers.append(claimed)
+            good.append((ask, claimed))
+    _read_addresses(connection, good)
+    ledger.claim(connection, [_claim(ask) for ask, _ in good], now)
+    return answers
 
 
-def record_ranges(connection: Connection, finished: Sequence[Finished], now: datetime) -> None:
+def record_ranges(connection: Connection, finished: Sequence[Finished], now: datetime) -> list[None]:
     """Write the records, and tell the decider which batches are done, in one transaction."""
     ledger.record(connection, [item.record for item in finished], now)
     for item in finished:
@@ -114,6 +146,7 @@ def record_ranges(connection: Connection, finished: Sequence[Finished], now: dat
     if done:
         whole = {item.batch.id: item.record.fates for item in done if item.whole}
         _tell_sent(connection, [item.batch for item in done], now, whole)
+    return [None] * len(finished)
 
 
 def _tell_sent(
@@ -160,46 +193,46 @@ def _outcome(batch: Batch, fates: bytes) -> BatchOutcome:
     )
 
 
-def _still_ours(connection: Connection, lease: Lease) -> None:
-    if not leases.holds(connection, lease):
-        raise LeaseLost(lease.name)
+def _claim(ask: Ask) -> Claim:
+    batch, lease = ask.batch, ask.lease
+    return Claim(ask.range, batch.appeal_id or "", batch.wave, lease.owner, lease.epoch, ask.token)
 
 
-def _size(connection: Connection, batch: Batch) -> int:
-    if batch.slice is None:
-        return len(batch.members) or 1
-    return len(_members(connection, batch, 0, batch.slice.size))
-
-
-def _members(connection: Connection, batch: Batch, first: int, last: int) -> list[int]:
-    if batch.slice is None:
-        return list(batch.members[first:last])
-    start = batch.slice.number * batch.slice.size + first
-    return ledger.selected(connection, batch.appeal_id or "", batch.wave, batch.slice.shard, start, last - first)
-
-
-def _read_members(connection: Connection, batch: Batch, claimed: Claimed) -> None:
-    span, channel = claimed.range, batch.draft.channel
-    members = _members(connection, batch, span.first, span.last)
-    assert batch.purpose is not None, "only an answer to a reply has no purpose"
-    found = address_book.addresses(connection, members, channel=channel, purpose=batch.purpose)
-    shared: dict[str, int] = {}  # for whom each shared address is asked: the first in the range
-    for member_id in members:
-        entry = found.reachable.get(member_id)
-        if entry is not None and entry.shared:
-            shared.setdefault(entry.address, member_id)
-    fresh = set(shared)
-    if shared and batch.mass:
-        fresh = ledger.ask_shared(connection, batch.appeal_id or "", batch.wave, shared)
-    for offset, member_id in enumerate(members):
-        entry = found.reachable.get(member_id)
-        if entry is None:
-            claimed.fates[offset] = Fate.OPTED_OUT if member_id in found.opted_out else Fate.NO_ADDRESS
-        elif entry.shared and batch.mass and entry.address not in fresh:
-            claimed.fates[offset] = Fate.SHARED
+def _read_addresses(connection: Connection, good: Sequence[tuple[Ask, Claimed]]) -> None:
+    """One query for all ranges that ask for the same kind of address."""
+    kinds: defaultdict[tuple[Channel, Purpose], list[tuple[Ask, Claimed]]] = defaultdict(list)
+    for ask, claimed in good:
+        if ask.batch.reply_id is not None:
+            _read_reply(connection, ask.batch, claimed)
         else:
-            fresh.discard(entry.address)
-            claimed.addressees.append(Addressee(offset, member_id, entry.address, entry.language))
+            assert ask.batch.purpose is not None, "only an answer to a reply has no purpose"
+            kinds[ask.batch.draft.channel, ask.batch.purpose].append((ask, claimed))
+    for (channel, purpose), asks in kinds.items():
+        wanted = [member_id for ask, _ in asks for member_id in ask.members]
+        found = address_book.addresses(connection, wanted, channel=channel, purpose=purpose)
+        for ask, claimed in asks:
+            _address(connection, ask, claimed, found)
+
+
+def _address(connection: Connection, ask: Ask, claimed: Claimed, found: Addresses) -> None:
+    shared: dict[str, int] = {}  # for whom each shared address is asked: the first in the range
+    addressees, fates, reachable = claimed.addressees, claimed.fates, found.reachable
+    for position, member_id in enumerate(ask.members):
+        entry = reachable.get(member_id)
+        if entry is None:
+            fates[position] = Fate.OPTED_OUT if member_id in found.opted_out else Fate.NO_ADDRESS
+            continue
+        address, language, is_shared = entry
+        if is_shared and shared.setdefault(address, member_id) != member_id:
+            fates[position] = Fate.SHARED
+        else:
+            addressees.append(Addressee(position, member_id, address, language))
+    if shared and ask.batch.mass:
+        fresh = ledger.ask_shared(connection, ask.batch.appeal_id or "", ask.batch.wave, shared)
+        for addressee in addressees:
+            if addressee.address in shared and addressee.address not in fresh:
+                fates[addressee.position] = Fate.SHARED
+        claimed.addressees = [addressee for addressee in addressees if not fates[addressee.position]]
 
 
 def _read_reply(connection: Connection, batch: Batch, claimed: Claimed) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from schemas.dispatch import MemberErased, OptedOut, SendingPaused, SendingResumed, SendingStopped
 from schemas.reader import Message
@@ -46,17 +46,20 @@ class Gate:
         """Wait while the appeal is paused; a stop ends the wait too."""
         await self._paused(appeal_id).wait()
 
-    def silent(self, member_id: int, purpose: Purpose, channel: Channel) -> bool:
-        """True if this member has, since the claim was read, asked to hear no more of this."""
-        if member_id in self._erased:
-            return True
-        return any(
-            (of is None or of == purpose) and (by is None or by == channel)
-            for of, by in self._silent.get(member_id, ())
-        )
+    def silent(self, members: Sequence[int], purpose: Purpose | None, channel: Channel) -> set[int]:
+        """Those of these members who, since the claim was read, have been erased or have asked to hear no more of this.
 
-    def erased(self, member_id: int) -> bool:
-        return member_id in self._erased
+        Without a purpose it is an answer to what they wrote themselves, which no opt-out holds back.
+        """
+        found = self._erased.intersection(members)
+        if purpose is not None and self._silent:
+            found |= {
+                member
+                for member in members
+                for of, by in self._silent.get(member, ())
+                if (of is None or of == purpose) and (by is None or by == channel)
+            }
+        return found
 
     def _paused(self, appeal_id: str) -> asyncio.Event:
         if appeal_id not in self._running:

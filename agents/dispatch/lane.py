@@ -15,9 +15,20 @@ from prometheus_client import Counter
 from sqlalchemy import Connection
 
 from agents.dispatch.batch import Batch, batch_of
-from agents.dispatch.claims import Addressee, Claimed, Finished, LeaseLost, claim_range, open_batch, record_ranges
+from agents.dispatch.claims import (
+    Addressee,
+    Ask,
+    Claimed,
+    Finished,
+    Opening,
+    Turned,
+    claim_ranges,
+    open_batches,
+    record_ranges,
+)
 from agents.dispatch.gate import Gate
 from agents.dispatch.leases import Leases
+from agents.dispatch.selected import Selected
 from agents.gather import Gather
 from agents.patience import patient
 from notifiers.ports import Letter, Notifier, Outcome, State
@@ -35,6 +46,7 @@ LOG = structlog.get_logger("muster.dispatch")
 MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is done with", ["lane", "fate"])
 # Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
 REFUSES_THE_NUMBER = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
+_RANGES_AT_ONCE = 16  # in one transaction: more would make the others wait
 _FATES = {State.SENT: Fate.SENT, State.REFUSED: Fate.REFUSED, State.UNCERTAIN: Fate.UNCERTAIN}
 
 
@@ -46,22 +58,23 @@ class Dispatch:
     notifiers: Mapping[Channel, Notifier]
     gate: Gate
     leases: Leases
+    selected: Selected
     now: Callable[[], datetime]
     new_token: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The size of a batch, and where its last gap ends: with the range that ends there the batch is done."""
+    """Who is meant by a batch, and where its last gap ends: with the range that ends there the batch is done."""
 
-    size: int
+    members: Sequence[int]
     end: int
 
     def ends(self, span: Range) -> bool:
         return span.last == self.end
 
     def covers(self, span: Range) -> bool:
-        return span.first == 0 and span.last == self.size
+        return span.first == 0 and span.last == len(self.members)
 
 
 class Lane:
@@ -72,7 +85,9 @@ class Lane:
         self._urgent = urgent
         self._shared = shared
         self._mine: set[str] = set()
-        self._records: Gather[Finished] = Gather(shared.database, self._write_records)
+        self._openings = Gather(shared.database, self._open_batches, limit=_RANGES_AT_ONCE)
+        self._claims = Gather(shared.database, self._claim_ranges, limit=_RANGES_AT_ONCE)
+        self._records = Gather(shared.database, self._record_ranges, limit=_RANGES_AT_ONCE)
 
     @patient
     async def __call__(self, delivery: Delivery) -> None:
@@ -81,20 +96,16 @@ class Lane:
             return
         await self._shared.gate.heard_all.wait()
         batch = batch_of(command, f"{delivery.topic}/{delivery.partition}")
-        try:
-            await self._send_batch(batch)
-        except LeaseLost as exc:
-            raise Busy(f"the lease {exc} is another worker's") from exc
+        await self._send_batch(batch)
 
     async def _send_batch(self, batch: Batch) -> None:
+        members = await self._shared.selected.members(batch)
         lease = await self._shared.leases.hold(batch.lease)
-        mine = frozenset(self._mine)
-        opened = await self._shared.database.write(
-            partial(open_batch, batch=batch, lease=lease, mine=mine, now=self._shared.now())
-        )
-        extent = Extent(opened.size, opened.gaps[-1][1]) if opened.gaps else Extent(opened.size, 0)
-        for first, last in opened.gaps:
-            await self._send_gap(batch, Range(batch.id, first, last), extent)
+        gaps = await self._openings.add(Opening(batch, len(members), lease, frozenset(self._mine)))
+        if isinstance(gaps, Turned):
+            raise Busy(f"{batch.lease}: {gaps.value}")
+        for first, last in gaps:
+            await self._send_gap(batch, Range(batch.id, first, last), Extent(members, gaps[-1][1]))
 
     async def _send_gap(self, batch: Batch, gap: Range, extent: Extent) -> None:
         window = self._shared.notifiers[batch.draft.channel].window
@@ -119,10 +130,11 @@ class Lane:
         token = self._shared.new_token()
         self._mine.add(token)
         try:
-            claimed = await self._shared.database.write(
-                partial(claim_range, batch=batch, span=span, lease=lease, token=token, now=self._shared.now())
-            )
-            if claimed is None:
+            members = extent.members[span.first : span.last]
+            claimed = await self._claims.add(Ask(batch, span, members, lease, token))
+            if claimed is Turned.LEASE_LOST:
+                raise Busy(f"{batch.lease}: {claimed.value}")
+            if isinstance(claimed, Turned):
                 await self._withdraw(batch, span, extent)
                 return True
             held, refused = await self._hand_over(batch, claimed)
@@ -144,8 +156,9 @@ class Lane:
     async def _hand_over(self, batch: Batch, claimed: Claimed) -> tuple[list[Addressee], list[tuple[int, int]]]:
         """Send one letter per language.  Fills in fates and ids; returns who was held back and refused numbers."""
         letters: dict[Language, list[Addressee]] = {}
+        silent = self._silent(batch, claimed.addressees)
         for addressee in claimed.addressees:
-            if self._silent(batch, addressee):
+            if addressee.member_id in silent:
                 claimed.fates[addressee.position] = Fate.OPTED_OUT
             else:
                 letters.setdefault(_language(batch, addressee), []).append(addressee)
@@ -187,10 +200,10 @@ class Lane:
     def _stopped(self, batch: Batch) -> bool:
         return batch.mass and self._shared.gate.stopped(batch.appeal_id or "")
 
-    def _silent(self, batch: Batch, addressee: Addressee) -> bool:
-        if batch.purpose is None:
-            return self._shared.gate.erased(addressee.member_id)
-        return self._shared.gate.silent(addressee.member_id, batch.purpose, batch.draft.channel)
+    def _silent(self, batch: Batch, addressees: Sequence[Addressee]) -> set[int]:
+        """Who of these has asked to hear no more since the claim was read."""
+        members = [addressee.member_id for addressee in addressees]
+        return self._shared.gate.silent(members, batch.purpose, batch.draft.channel)
 
     async def _withdraw(self, batch: Batch, span: Range, extent: Extent) -> None:
         """These were never claimed and never will be."""
@@ -223,8 +236,18 @@ class Lane:
             if count := finished.record.fates.count(fate):
                 MEMBERS.labels(lane=self._name, fate=fate.name.lower()).inc(count)
 
-    def _write_records(self, connection: Connection, finished: Sequence[Finished]) -> None:
-        record_ranges(connection, finished, self._shared.now())
+    # --- transactions, each for all that has queued up -------------------------------------------------------------
+
+    def _open_batches(
+        self, connection: Connection, openings: Sequence[Opening]
+    ) -> list[list[tuple[int, int]] | Turned]:
+        return open_batches(connection, openings, self._shared.now())
+
+    def _claim_ranges(self, connection: Connection, asks: Sequence[Ask]) -> list[Claimed | Turned]:
+        return claim_ranges(connection, asks, self._shared.now())
+
+    def _record_ranges(self, connection: Connection, finished: Sequence[Finished]) -> list[None]:
+        return record_ranges(connection, finished, self._shared.now())
 
 
 def _language(batch: Batch, addressee: Addressee) -> Language:

@@ -8,8 +8,9 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from agents.routes import batch_id
-from registry.ledger import CLAIMS, RECORDS, SELECTIONS, Fate
+from registry.ledger import CLAIMS, RECORDS, Fate
 from registry.members import MEMBERS
+from registry.selections import SELECTIONS
 
 
 class Witness:

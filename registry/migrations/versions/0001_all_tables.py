@@ -225,11 +225,7 @@ def upgrade() -> None:
         "receipts",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("received_at", Moment(), nullable=False),
-        sa.Column("gateway_id", sa.String(length=65), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("error", sa.String(length=16), nullable=False),
-        sa.Column("address", sa.String(length=254), nullable=False),
-        sa.Column("reference", sa.String(length=120), nullable=False),
+        sa.Column("receipts", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_receipts")),
         sqlite_autoincrement=True,
     )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, update
 
 from registry import leases
 from registry.database import Database
-from registry.leases import LEASES, Lease, acquire, boottime, holds, release
+from registry.leases import LEASES, Lease, acquire, boottime, held, release
 from tests.registry.tables.waiting import wait_for_a_blocked_session
 
 NAME = "dispatch-bulk/3"
@@ -36,7 +36,7 @@ def test_nobody_else_gets_it_while_it_lasts(connection: Connection):
     first = _take(connection, "one")
     assert first is not None
     assert _take(connection, "two") is None
-    assert holds(connection, first)
+    assert held(connection, [first])
 
 
 def test_an_owner_renews_within_its_epoch(connection: Connection):
@@ -46,19 +46,19 @@ def test_an_owner_renews_within_its_epoch(connection: Connection):
     assert again is not None
     assert again.epoch == first.epoch
     assert again.until > first.until + 50
-    assert holds(connection, first)
+    assert held(connection, [first])
 
 
-def test_a_successor_gets_a_higher_epoch_and_the_sleeper_holds_nothing(connection: Connection):
+def test_a_successor_gets_a_higher_epoch_and_the_sleeper_held_nothing(connection: Connection):
     sleeper = _take(connection, "one")
     assert sleeper is not None
     _end(connection)
-    assert holds(connection, sleeper), "until somebody takes over, nobody is harmed"
+    assert held(connection, [sleeper]), "until somebody takes over, nobody is harmed"
     successor = _take(connection, "two")
     assert successor is not None
     assert successor.epoch == sleeper.epoch + 1
-    assert not holds(connection, sleeper)
-    assert holds(connection, successor)
+    assert not held(connection, [sleeper])
+    assert held(connection, [successor])
     assert _take(connection, "one") is None
 
 
@@ -71,7 +71,7 @@ def test_whoever_comes_back_after_another_has_a_new_epoch(connection: Connection
     back = _take(connection, "one")
     assert back is not None
     assert back.epoch == 3
-    assert not holds(connection, first), "the same name is not the same epoch"
+    assert not held(connection, [first]), "the same name is not the same epoch"
 
 
 def test_a_released_lease_is_free_at_once(connection: Connection):
@@ -95,8 +95,8 @@ def test_leases_of_other_partitions_are_left_alone(connection: Connection):
     other = acquire(connection, "dispatch-bulk/4", "two", seconds=60)
     assert one is not None
     assert other is not None
-    assert holds(connection, one)
-    assert holds(connection, other)
+    assert held(connection, [one])
+    assert held(connection, [other])
 
 
 def test_a_lease_from_before_a_restart_of_the_machine_has_ended(
@@ -141,10 +141,10 @@ def test_a_successor_waits_for_a_claim_that_is_being_written(postgres_database: 
 
     with ThreadPoolExecutor(1) as pool:
         with postgres_database.transaction() as claiming:
-            assert holds(claiming, first)
+            assert held(claiming, [first])
             pool.submit(take_over)
             wait_for_a_blocked_session(postgres_database)
             assert not taken.is_set()
         assert taken.wait(10)
     with postgres_database.transaction() as connection:
-        assert not holds(connection, first)
+        assert not held(connection, [first])

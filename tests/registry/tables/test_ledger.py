@@ -1,10 +1,9 @@
-"""The ledger: who was selected, who claimed which positions, and what became of them."""
+"""The ledger: who claimed which positions, and what became of them."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from registry import ledger
 from registry.database import Database
-from registry.ledger import Fate, Orphan, Range, Record
+from registry.ledger import UNTOUCHED, Claim, Fate, Orphan, Range, Record, Standing
 from tests.registry.tables.waiting import wait_for_a_blocked_session
 
 NOW = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
@@ -26,7 +25,7 @@ def _claim(
     connection: Connection, first: int, last: int, *, token: str = "t", batch: str = BATCH, epoch: int = 1
 ) -> Range:
     span = Range(batch, first, last)
-    ledger.claim(connection, span, appeal_id=APPEAL, wave=1, owner="one", epoch=epoch, token=token, at=NOW)
+    ledger.claim(connection, [Claim(span, APPEAL, 1, "one", epoch, token)], NOW)
     return span
 
 
@@ -38,67 +37,29 @@ def _of(
     )
 
 
+def _standing(connection: Connection) -> Standing:
+    return ledger.standing(connection, [BATCH]).get(BATCH, UNTOUCHED)
+
+
 def _record(connection: Connection, *records: Record) -> None:
     ledger.record(connection, records, NOW)
-
-
-# --- selections -----------------------------------------------------------------------------------------------------
-
-
-def test_the_first_selection_stands(connection: Connection):
-    assert ledger.fix_selection(connection, APPEAL, 1, 3, np.array([7, 5, 9])) == 3
-    assert ledger.fix_selection(connection, APPEAL, 1, 3, np.array([1, 2, 3, 4])) == 3
-    assert ledger.selected(connection, APPEAL, 1, 3, 0, 100) == [7, 5, 9]
-
-
-def test_a_selection_may_be_empty(connection: Connection):
-    assert ledger.fix_selection(connection, APPEAL, 1, 3, np.empty(0, np.int64)) == 0
-    assert ledger.selected(connection, APPEAL, 1, 3, 0, 256) == []
-
-
-@pytest.mark.parametrize(
-    ("first", "count"), [(0, 256), (256, 256), (512, 256), (700, 5), (999, 1), (999, 9), (1_000, 3)]
-)
-def test_a_slice_is_the_members_at_those_positions(connection: Connection, first: int, count: int):
-    members = np.arange(1, 1_001) * 9_007_199_254_740 + 1  # ids of more than four bytes
-    ledger.fix_selection(connection, APPEAL, 1, 3, members)
-    assert ledger.selected(connection, APPEAL, 1, 3, first, count) == members[first : first + count].tolist()
-
-
-def test_a_selection_that_was_never_made_has_no_members(connection: Connection):
-    assert ledger.selected(connection, APPEAL, 1, 3, 0, 256) == []
-
-
-def test_earlier_waves_of_a_shard_are_known(connection: Connection):
-    for wave, shard, members in ((1, 3, [1, 2]), (2, 3, [3]), (3, 3, [4]), (1, 4, [9])):
-        ledger.fix_selection(connection, APPEAL, wave, shard, np.array(members))
-    ledger.fix_selection(connection, "a-another", 1, 3, np.array([8]))
-    assert sorted(ledger.asked_before(connection, APPEAL, 3, 3)) == [1, 2, 3]
-    assert sorted(ledger.asked_before(connection, APPEAL, 3, 1)) == []
-
-
-def test_a_member_is_found_in_the_latest_wave_that_asked(connection: Connection):
-    for wave, members in ((1, [5, 7]), (2, [7, 9, 5])):
-        ledger.fix_selection(connection, APPEAL, wave, 3, np.array(members))
-    assert ledger.asked_in_wave(connection, APPEAL, 3, 5) == (2, 2)
-    assert ledger.asked_in_wave(connection, APPEAL, 3, 4) is None
-    assert ledger.asked_in_wave(connection, APPEAL, 4, 5) is None
-    assert ledger.asked_in_wave(connection, "a-another", 3, 5) is None
 
 
 # --- claims ---------------------------------------------------------------------------------------------------------
 
 
 def test_what_nobody_has_touched_is_one_gap(connection: Connection):
-    assert ledger.unclaimed(connection, BATCH, 256) == [(0, 256)]
-    assert ledger.unclaimed(connection, BATCH, 0) == []
+    assert _standing(connection).gaps(256) == [(0, 256)]
+    assert _standing(connection).gaps(0) == []
 
 
 def test_gaps_lie_between_claims_and_records(connection: Connection):
     _claim(connection, 10, 20)
     _record(connection, _of(30, [SENT] * 5))
-    _claim(connection, 35, 40, batch=f"{BATCH}0")  # another batch
-    assert ledger.unclaimed(connection, BATCH, 50) == [(0, 10), (20, 30), (35, 50)]
+    other = f"{BATCH}0"
+    _claim(connection, 35, 40, batch=other)
+    assert _standing(connection).gaps(50) == [(0, 10), (20, 30), (35, 50)]
+    assert ledger.standing(connection, [BATCH, other, "c"])[other].gaps(50) == [(0, 35), (40, 50)]
 
 
 @settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -114,7 +75,7 @@ def test_gaps_are_exactly_what_is_left(sqlite_database: Database, cuts: set[int]
                 _record(connection, _of(first, [SENT] * (last - first)))
             if what:
                 free -= set(range(first, last))
-        gaps = ledger.unclaimed(connection, BATCH, 60)
+        gaps = _standing(connection).gaps(60)
         connection.rollback()
     assert {position for first, last in gaps for position in range(first, last)} == free
     assert all(first < last for first, last in gaps)
@@ -132,29 +93,29 @@ def test_an_orphan_is_a_claim_without_a_record(connection: Connection):
     _claim(connection, 0, 10, token="one", epoch=4)
     _claim(connection, 10, 20, token="two")
     _record(connection, _of(10, [SENT] * 10))
-    assert ledger.orphans(connection, BATCH) == [Orphan(Range(BATCH, 0, 10), "one", 4, "one")]
+    assert _standing(connection).orphans == (Orphan(Range(BATCH, 0, 10), "one", 4, "one"),)
     _record(connection, _of(0, [UNCERTAIN] * 10))
-    assert ledger.orphans(connection, BATCH) == []
+    assert _standing(connection).orphans == ()
 
 
 def test_a_claim_of_which_nothing_was_sent_is_taken_back(connection: Connection):
     span = _claim(connection, 0, 10, token="mine")
     assert ledger.unclaim(connection, span, "mine")
-    assert ledger.unclaimed(connection, BATCH, 10) == [(0, 10)]
+    assert _standing(connection).gaps(10) == [(0, 10)]
     assert not ledger.unclaim(connection, span, "mine")
 
 
 def test_another_owners_claim_is_not_taken_back(connection: Connection):
     span = _claim(connection, 0, 10, token="theirs")
     assert not ledger.unclaim(connection, span, "mine")
-    assert len(ledger.orphans(connection, BATCH)) == 1
+    assert len(_standing(connection).orphans) == 1
 
 
 def test_a_claim_that_a_successor_has_settled_is_not_taken_back(connection: Connection):
     span = _claim(connection, 0, 10, token="mine")
     _record(connection, _of(0, [UNCERTAIN] * 10))
     assert not ledger.unclaim(connection, span, "mine")
-    assert ledger.unclaimed(connection, BATCH, 10) == []
+    assert _standing(connection).gaps(10) == []
 
 
 # --- shared numbers -------------------------------------------------------------------------------------------------
@@ -202,22 +163,23 @@ def test_uncertain_never_replaces_what_is_known(connection: Connection):
 def test_whoever_follows_the_records_sees_a_late_one_again(connection: Connection):
     other = _of(0, [SENT], batch="b")
     _record(connection, _of(0, [UNCERTAIN]), other)
-    seen = ledger.records_after(connection, 0, 100)
+    seen = ledger.records_after(connection, 0, 100, NOW)
     assert [record.fates for _, record in seen] == [bytes([SENT]), bytes([UNCERTAIN])]  # what is known goes first
     late = _of(0, [SENT])
     _record(connection, late)
-    assert [record for _, record in ledger.records_after(connection, seen[-1][0], 100)] == [late]
+    assert [record for _, record in ledger.records_after(connection, seen[-1][0], 100, NOW)] == [late]
     _record(connection, _of(0, [SENT], batch="c"))
-    numbers = [number for number, _ in ledger.records_after(connection, 0, 100)]
+    numbers = [number for number, _ in ledger.records_after(connection, 0, 100, NOW)]
     assert numbers == sorted(set(numbers))
     assert len(numbers) == 3
 
 
 def test_records_are_read_in_portions(connection: Connection):
     _record(connection, *(_of(n, [SENT]) for n in range(5)))
-    first = ledger.records_after(connection, 0, 3)
-    rest = ledger.records_after(connection, first[-1][0], 3)
+    first = ledger.records_after(connection, 0, 3, NOW)
+    rest = ledger.records_after(connection, first[-1][0], 3, NOW)
     assert [record.range.first for _, record in (*first, *rest)] == [0, 1, 2, 3, 4]
+    assert ledger.records_after(connection, 0, 3, NOW + timedelta(seconds=1)) == []
 
 
 @pytest.mark.postgres
@@ -232,10 +194,10 @@ def test_a_smaller_number_never_appears_after_a_larger_one(postgres_database: Da
             second = pool.submit(write_second)
             wait_for_a_blocked_session(postgres_database)
             with postgres_database.snapshot() as reader:
-                assert ledger.records_after(reader, 0, 10) == []
+                assert ledger.records_after(reader, 0, 10, NOW) == []
         second.result(10)
     with postgres_database.snapshot() as reader:
-        assert [record.range.first for _, record in ledger.records_after(reader, 0, 10)] == [0, 1]
+        assert [record.range.first for _, record in ledger.records_after(reader, 0, 10, NOW)] == [0, 1]
 
 
 def test_fates_add_up_over_batches_and_waves(connection: Connection):

@@ -1,66 +1,77 @@
 """Receipts are stored raw, read once in the order of arrival, and kept as one state per member."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection
 
 from registry import receipts
 from registry.database import Database
-from registry.receipts import RawReceipt
+from registry.receipts import Bundle, RawReceipt
 from tests.registry.tables.waiting import wait_for_a_blocked_session
 
 NOW = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def _receipt(number: int) -> RawReceipt:
-    return RawReceipt(f"g-{number}", "DELIVRD", "000", "+8617912345678", "mass/a-1/1", NOW)
+    return RawReceipt(f"g-{number}", "DELIVRD", "000", "+8617912345678", "mass/a-1/1")
 
 
-def _ids(found: list[RawReceipt]) -> list[str]:
-    return [receipt.gateway_id for receipt in found]
+def _store(connection: Connection, *bundles: list[RawReceipt], at: datetime = NOW) -> None:
+    receipts.store(connection, bundles, at)
+
+
+def _ids(found: list[Bundle]) -> list[list[str]]:
+    return [[receipt.gateway_id for receipt in bundle.receipts] for bundle in found]
 
 
 def test_receipts_are_read_in_the_order_of_arrival(connection: Connection):
-    receipts.store(connection, [_receipt(3), _receipt(1)])
-    receipts.store(connection, [])
-    receipts.store(connection, [_receipt(2)])
-    first = receipts.after(connection, 0, 2)
-    assert _ids(first) == ["g-3", "g-1"]
-    assert _ids(receipts.after(connection, first[-1].number, 10)) == ["g-2"]
+    _store(connection, [_receipt(3), _receipt(1)], [_receipt(4)])
+    _store(connection)
+    _store(connection, [_receipt(2)])
+    first = receipts.after(connection, 0, 2, NOW)
+    assert _ids(first) == [["g-3", "g-1"], ["g-4"]]
+    assert _ids(receipts.after(connection, first[-1].number, 10, NOW)) == [["g-2"]]
 
 
 def test_a_receipt_is_kept_as_it_came(connection: Connection):
-    receipts.store(connection, [_receipt(1)])
-    (found,) = receipts.after(connection, 0, 10)
-    assert found == RawReceipt("g-1", "DELIVRD", "000", "+8617912345678", "mass/a-1/1", NOW, found.number)
+    odd = RawReceipt("g\t1", "DELIVRD", "成\n功", "+8617912345678", "mass/a-1/1")
+    _store(connection, [odd])
+    (found,) = receipts.after(connection, 0, 10, NOW)
+    assert found.receipts == [odd]
+
+
+def test_receipts_of_long_ago_are_not_read(connection: Connection):
+    _store(connection, [_receipt(1)], at=NOW - timedelta(hours=73))
+    _store(connection, [_receipt(2)])
+    assert _ids(receipts.after(connection, 0, 10, NOW - timedelta(hours=72))) == [["g-2"]]
 
 
 def test_what_is_joined_is_forgotten_and_its_number_never_used_again(connection: Connection):
-    receipts.store(connection, [_receipt(1), _receipt(2)])
-    numbers = [receipt.number for receipt in receipts.after(connection, 0, 10)]
-    receipts.forget(connection, numbers)
-    receipts.forget(connection, [])
-    assert receipts.after(connection, 0, 10) == []
-    receipts.store(connection, [_receipt(3)])
-    assert _ids(receipts.after(connection, numbers[-1], 10)) == ["g-3"]
+    _store(connection, [_receipt(1), _receipt(2)], [_receipt(3)])
+    one, other = (bundle.number for bundle in receipts.after(connection, 0, 10, NOW))
+    receipts.keep_only(connection, {one: [_receipt(2)], other: []})
+    receipts.keep_only(connection, {})
+    assert _ids(receipts.after(connection, 0, 10, NOW)) == [["g-2"]]
+    _store(connection, [_receipt(4)])
+    assert _ids(receipts.after(connection, other, 10, NOW)) == [["g-4"]]
 
 
 @pytest.mark.postgres
 def test_a_smaller_number_never_appears_after_a_larger_one(postgres_database: Database):
     def store_second() -> None:
         with postgres_database.transaction() as connection:
-            receipts.store(connection, [_receipt(2)])
+            _store(connection, [_receipt(2)])
 
     with ThreadPoolExecutor(1) as pool:
         with postgres_database.transaction() as first:
-            receipts.store(first, [_receipt(1)])
+            _store(first, [_receipt(1)])
             second = pool.submit(store_second)
             wait_for_a_blocked_session(postgres_database)
         second.result(10)
     with postgres_database.snapshot() as reader:
-        assert _ids(receipts.after(reader, 0, 10)) == ["g-1", "g-2"]
+        assert _ids(receipts.after(reader, 0, 10, NOW)) == [["g-1"], ["g-2"]]
 
 
 def test_the_newest_states_of_a_batch_stand(connection: Connection):

@@ -1,0 +1,73 @@
+"""Selections: whom a wave of an appeal asks, per shard, as one row of packed ids.  Once made it never changes."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Column, ColumnElement, Connection, Integer, LargeBinary, String, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from registry.metadata import METADATA
+
+Ids = NDArray[np.int64]
+
+SELECTIONS = Table(
+    "selections",
+    METADATA,
+    Column("appeal_id", String(48), primary_key=True),
+    Column("wave", Integer, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("members", LargeBinary, nullable=False),
+)
+
+
+def fix(connection: Connection, appeal_id: str, wave: int, shard: int, members: Ids) -> int:
+    """Insert if absent; whoever comes second gets the winner's.  Returns the size of the selection that stands."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(
+        dialect.insert(SELECTIONS)
+        .values(
+            appeal_id=appeal_id,
+            wave=wave,
+            shard=shard,
+            size=len(members),
+            members=members.astype("<i8").tobytes(),
+        )
+        .on_conflict_do_nothing()
+    )
+    size = connection.execute(select(SELECTIONS.c.size).where(*_selection(appeal_id, wave, shard))).scalar_one()
+    return int(size)
+
+
+def members(connection: Connection, appeal_id: str, wave: int, shard: int) -> Ids:
+    """The members of a selection in their order; none of one that was never made."""
+    blob = connection.execute(select(SELECTIONS.c.members).where(*_selection(appeal_id, wave, shard))).scalar()
+    return np.frombuffer(blob or b"", "<i8")
+
+
+def asked_before(connection: Connection, appeal_id: str, shard: int, before_wave: int) -> Ids:
+    """All members of a shard whom earlier waves of this appeal asked."""
+    blobs = connection.execute(
+        select(SELECTIONS.c.members).where(
+            SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.shard == shard, SELECTIONS.c.wave < before_wave
+        )
+    ).scalars()
+    arrays = [np.frombuffer(blob, "<i8") for blob in blobs]
+    return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
+
+
+def asked_in_wave(connection: Connection, appeal_id: str, shard: int, member_id: int) -> tuple[int, int] | None:
+    """(wave, position) at which this appeal selected a member of that shard, the latest wave first."""
+    rows = connection.execute(
+        select(SELECTIONS.c.wave, SELECTIONS.c.members)
+        .where(SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.shard == shard)
+        .order_by(SELECTIONS.c.wave.desc())
+    )
+    for row in rows:
+        found = np.flatnonzero(np.frombuffer(row.members, "<i8") == member_id)
+        if found.size:
+            return row.wave, int(found[0])
+    return None
+
+
+def _selection(appeal_id: str, wave: int, shard: int) -> tuple[ColumnElement[bool], ...]:
+    return (SELECTIONS.c.appeal_id == appeal_id, SELECTIONS.c.wave == wave, SELECTIONS.c.shard == shard)
