@@ -1,26 +1,41 @@
 """Many small writes in one transaction: whoever adds waits for the commit that its item is part of."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import Generic, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 
 from registry.database import Database
+from registry.errors import DatabaseUnreachable
 
+LOG = structlog.get_logger("muster.database")
+_PAUSE_SECONDS = 0.2
+_TELL_EVERY = 25
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class Gather(Generic[T, R]):
-    """Writes all that has queued up while the last commit was under way, in order, `limit` items at most."""
+    """Writes all that has queued up while the last commit was under way, in order, `limit` items at most.
+
+    While the database is away the same items are tried again: nobody overtakes them, and nobody who waits is told.
+    """
 
     def __init__(
-        self, database: Database, write: Callable[[Connection, Sequence[T]], Sequence[R]], *, limit: int = 512
+        self,
+        database: Database,
+        write: Callable[[Connection, Sequence[T]], Sequence[R]],
+        *,
+        limit: int = 512,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
         self._write = write
         self._limit = limit
+        self._sleep = sleep
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._drain: asyncio.Task[None] | None = None
 
@@ -47,4 +62,11 @@ class Gather(Generic[T, R]):
                         done.set_result(result)
 
     async def _commit(self, items: Sequence[T]) -> Sequence[R]:
-        return await self._database.write(lambda connection: self._write(connection, items))
+        for attempt in count():
+            try:
+                return await self._database.write(lambda connection: self._write(connection, items))
+            except DatabaseUnreachable as exc:
+                if attempt % _TELL_EVERY == 0:
+                    LOG.warning("writing waits for the database", items=len(items), reason=str(exc))
+                await self._sleep(_PAUSE_SECONDS)
+        raise AssertionError("unreachable")

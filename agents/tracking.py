@@ -1,11 +1,11 @@
 """The tracking agent: facts become the counts and the lines that the live board shows."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from agents.patience import patient
+from agents.gather import Gather
 from registry import board, outbox
 from registry.database import Database
 from registry.turns import take_turn
@@ -17,32 +17,42 @@ from streams.inbox import Delivery
 
 _TALLY = ("sent", "refused", "uncertain", "withdrawn", "opted_out", "messages")
 Counts = dict[str, int]
+_AT_ONCE = 64
 
 
 class Track:
     """Each event counts once per appeal, however often it is delivered."""
 
     def __init__(self, database: Database, *, reader: str) -> None:
-        self._database = database
         self._reader = reader
+        self._events = Gather(database, self._apply, limit=_AT_ONCE)
 
-    @patient
     async def __call__(self, delivery: Delivery) -> None:
         if isinstance(delivery.message, _FOLLOWED):
-            await self._database.write(partial(self._apply, delivery=delivery))
+            await self._events.add(delivery)
 
-    def _apply(self, connection: Connection, *, delivery: Delivery) -> None:
-        message, at = delivery.message, delivery.envelope.time
-        if not outbox.first_time(connection, self._reader, delivery.envelope.id):
-            return
-        appeal_id: str = message.appeal_id  # type: ignore[union-attr, assignment]
-        # Two reactions, and two workers, count for the same appeal: what is read here must be the newest.
-        take_turn(connection, f"board/{appeal_id}")
-        counts: Counts = dict(board.counts(connection, appeal_id))  # type: ignore[arg-type]
-        _add(counts, _changes(message))
-        board.put_counts(connection, appeal_id, counts, at)
-        for what, details in _lines(message):
-            board.happened(connection, appeal_id, at, what, details)
+    def _apply(self, connection: Connection, deliveries: Sequence[Delivery]) -> list[None]:
+        fresh = outbox.first_times(connection, self._reader, [delivery.envelope.id for delivery in deliveries])
+        by_appeal: defaultdict[str, list[Delivery]] = defaultdict(list)
+        for delivery in deliveries:
+            if delivery.envelope.id in fresh:
+                fresh.discard(delivery.envelope.id)
+                by_appeal[delivery.message.appeal_id].append(delivery)  # type: ignore[union-attr, index]
+        # In one order for everybody, or two transactions could wait for each other.
+        for appeal_id in sorted(by_appeal):
+            _project(connection, appeal_id, by_appeal[appeal_id])
+        return [None] * len(deliveries)
+
+
+def _project(connection: Connection, appeal_id: str, deliveries: Sequence[Delivery]) -> None:
+    # Two reactions, and two workers, count for the same appeal: what is read here must be the newest.
+    take_turn(connection, f"board/{appeal_id}")
+    counts: Counts = dict(board.counts(connection, appeal_id))  # type: ignore[arg-type]
+    for delivery in deliveries:
+        _add(counts, _changes(delivery.message))
+        for what, details in _lines(delivery.message):
+            board.happened(connection, appeal_id, delivery.envelope.time, what, details)
+    board.put_counts(connection, appeal_id, counts, deliveries[-1].envelope.time)
 
 
 def _add(counts: Counts, changes: Mapping[str, int]) -> None:

@@ -44,7 +44,7 @@ from streams.worker import run
 
 LOG = structlog.get_logger("muster.worker")
 READY = Gauge("muster_worker_ready", "1 once the worker has taken up its work")
-_URGENT_AT_ONCE = 64
+_AT_ONCE = 64  # inputs that may share a commit
 
 
 def pace(settings: Settings) -> Pace:
@@ -104,7 +104,14 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
     main = create_app("muster", settings.log, datadir=parts.scratch, partitions=settings.shards)
     bulk = create_app("muster-bulk", settings.log, datadir=parts.scratch, partitions=settings.shards)
     letters = Keep(parts.publisher, now)
-    attach(main, "appeals", name="decide-appeals", reaction=DecideAppeal(database), dead_letters=letters)
+    attach(
+        main,
+        "appeals",
+        name="decide-appeals",
+        reaction=DecideAppeal(database, on_stop=shared.gate.hear),
+        dead_letters=letters,
+        concurrency=_AT_ONCE,
+    )
     attach(
         main,
         "audience-scans",
@@ -121,7 +128,12 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
     )
     for topic in ("appeals", "deliveries"):
         attach(
-            main, topic, name=f"track-{topic}", reaction=Track(database, reader=f"track-{topic}"), dead_letters=letters
+            main,
+            topic,
+            name=f"track-{topic}",
+            reaction=Track(database, reader=f"track-{topic}"),
+            dead_letters=letters,
+            concurrency=_AT_ONCE,
         )
     attach(
         main,
@@ -129,7 +141,7 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
         name="send-urgent",
         reaction=Lane("urgent", shared, urgent=True),
         dead_letters=letters,
-        concurrency=_URGENT_AT_ONCE,
+        concurrency=_AT_ONCE,
     )
     attach(
         bulk,

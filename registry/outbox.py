@@ -83,9 +83,18 @@ def published(connection: Connection, positions: Sequence[int]) -> None:
     connection.execute(delete(OUTBOX).where(OUTBOX.c.position.in_(positions)))
 
 
+def first_times(connection: Connection, reader: str, event_ids: Sequence[str]) -> set[str]:
+    """Those of these ids that this reader meets for the first time; commits with the caller's transaction."""
+    if not event_ids:
+        return set()
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    # PostgreSQL's driver does not count the rows of such an insert; what it returns is what it wrote.
+    statement = dialect.insert(SEEN).on_conflict_do_nothing().returning(SEEN.c.event_id)
+    # In one order for everybody, or two transactions could wait for each other.
+    rows = [{"reader": reader, "event_id": event_id} for event_id in sorted(set(event_ids))]
+    return set(connection.execute(statement, rows).scalars())
+
+
 def first_time(connection: Connection, reader: str, event_id: str) -> bool:
     """True the first time this reader meets this id, False ever after; commits with the caller's transaction."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(SEEN).values(reader=reader, event_id=event_id).on_conflict_do_nothing()
-    # PostgreSQL's driver does not count the rows of such an insert; what it returns is what it wrote.
-    return connection.execute(statement.returning(SEEN.c.event_id)).first() is not None
+    return bool(first_times(connection, reader, [event_id]))

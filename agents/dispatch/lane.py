@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
@@ -34,7 +33,6 @@ from agents.patience import patient
 from notifiers.ports import Letter, Notifier, Outcome, State
 from registry import ledger
 from registry.database import Database
-from registry.errors import DatabaseUnreachable
 from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
 from schemas.dispatch import AnswerReply, SendBatch, TellMembers
@@ -42,7 +40,6 @@ from schemas.words import Channel, Language
 from streams.errors import Busy
 from streams.inbox import Delivery
 
-LOG = structlog.get_logger("muster.dispatch")
 MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is done with", ["lane", "fate"])
 # Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
 REFUSES_THE_NUMBER = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
@@ -224,14 +221,7 @@ class Lane:
 
     async def _record(self, finished: Finished) -> None:
         """Once a message has left, its record is written however long the database takes to come back."""
-        while True:
-            try:
-                await self._records.add(finished)
-            except DatabaseUnreachable as exc:
-                LOG.warning("a record waits for the database", batch=finished.batch.id, reason=str(exc))
-                await asyncio.sleep(0.2)
-            else:
-                break
+        await self._records.add(finished)
         for fate in Fate:
             if count := finished.record.fates.count(fate):
                 MEMBERS.labels(lane=self._name, fate=fate.name.lower()).inc(count)
