@@ -11,26 +11,21 @@ last one (`seconds_sent`), or, with receipts, until the last receipt is joined i
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import aiohttp
 from sqlalchemy import select
 
-from muster.demo.processes import free_port, running
-from muster.demo.story import Commands, drill_spec, launch
-from muster.demo.witness import Witness, judge
+from muster.demo.site import Plan, open_site
+from muster.demo.story import drill_spec, launch
+from muster.demo.witness import Witness
 from registry import ledger
 from registry.database import Database
 from registry.receipts import DELIVERIES
@@ -67,72 +62,48 @@ class Contender:
     """A Muster with its own registry, ready to be started again and again."""
 
     name: str
-    home: Path
-    environment: Mapping[str, str]
+    plan: Plan
     workers: int
     profile: Path | None
 
 
-def _environment(home: Path, log: str, database: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
-    return own | {"MUSTER_HOME": str(home), "MUSTER_LOG": log, "MUSTER_DATABASE": database}
-
-
 async def prepare(contender: Contender, messages: int) -> None:
     """Import enough members that the drill's wave finds `messages` of them."""
-    table = contender.home / "members.csv"
+    table = contender.plan.folder / "members.csv"
     await asyncio.to_thread(generate_members, round(messages * 3 / 2) + 1000, seed=1, out=table)
-    await Commands(contender.environment).run("members", "import", str(table))
+    async with open_site(contender.plan) as site:
+        await site.commands.run("members", "import", str(table))
 
 
 async def measure(contender: Contender, case: Case, messages: int, binds: int) -> Result:
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        smpp, http = free_port(), free_port()
-        witness = Witness(f"http://127.0.0.1:{http}", session)
-        window = case.window or BEST_WINDOW
-        environment = {
-            **contender.environment,
-            # Handsets confirm after seconds or minutes of appeal time, which is none of what is measured here.
-            "MUSTER_CLOCK__START": datetime.now(UTC).isoformat(),
-            "MUSTER_CLOCK__SPEED": "100",
-            "MUSTER_SMS__PORT": str(smpp),
-            "MUSTER_SMS__SIMULATOR": "true",
-            "MUSTER_SMS__BINDS": str(1 if case.window else binds),
-            "MUSTER_SMS__WINDOW": str(window),
-            "MUSTER_SMS__REGISTERED_DELIVERY": str(case.receipts).lower(),
-        }
-        limits = ("--latency-ms", str(case.delay_ms), "--receipts", "1" if case.receipts else "0")
-        await stack.enter_async_context(
-            running(
-                "smsc-sim",
-                *("smsc-sim", "--port", str(smpp), "--http-port", str(http), "--undelivered", "0", *limits),
-                *(("--window", str(case.window)) if case.window else ()),
-                environment=environment,
-                logs=contender.home,
-                ready=witness.healthy,
-            )
-        )
-        for number in range(contender.workers):
-            await stack.enter_async_context(_worker(contender, environment, session, number))
-        appeal = await launch(Commands(environment), drill_spec(messages), contender.home, "bench")
-        database = stack.enter_context(Database(environment["MUSTER_DATABASE"]))
-        with _profiled(contender, case):
-            await _all_seen(witness, appeal, messages)
-            joined = await _all_joined(database, appeal, messages) if case.receipts else 0.0
-        await witness.settle(quiet=0.2)
-        counts = await witness.counts()
-        reference = f"mass/{appeal}/1"
-        seen = {reference: await witness.numbers(reference)}
-        await _all_recorded(database, appeal, messages)
-        verdict = await database.read(partial(judge, appeal_id=appeal, counts=counts, seen=seen, size=256))
-        await Commands(environment).run("appeal", "stop", appeal, "--reason", "measured")
+    window = case.window or BEST_WINDOW
+    sms = {"binds": 1 if case.window else binds, "window": window, "registered_delivery": case.receipts}
+    plan = replace(
+        contender.plan,
+        # Handsets confirm after seconds or minutes of appeal time, which is none of what is measured here.
+        speed=100,
+        settings={"sms": sms},
+        gateway=(
+            *("--latency-ms", str(case.delay_ms), "--window", str(case.window), "--undelivered", "0"),
+            *("--receipts", "1" if case.receipts else "0"),
+        ),
+    )
+    async with open_site(plan) as site:
+        workers = [await site.start_worker() for _ in range(contender.workers)]
+        appeal = await launch(site.commands, drill_spec(messages), plan.folder, "bench")
+        with _profiled(contender, case, workers[0].pid):
+            await _all_seen(site.witness, appeal, messages)
+            joined = await _all_joined(site.database, appeal, messages) if case.receipts else 0.0
+        await site.witness.settle(quiet=0.2)
+        await _all_recorded(site.database, appeal, messages)
+        verdict = await site.judge(appeal)
+        await site.commands.run("appeal", "stop", appeal, "--reason", "measured")
     seconds = max(verdict.last, joined) - verdict.first
     return Result(
         name=contender.name,
         receipts=case.receipts,
         delay_ms=case.delay_ms,
-        window=case.window or BEST_WINDOW,
+        window=window,
         messages=verdict.seen,
         seconds=round(seconds, 3),
         seconds_sent=round(verdict.seconds, 3),
@@ -142,44 +113,19 @@ async def measure(contender: Contender, case: Case, messages: int, binds: int) -
     )
 
 
-@asynccontextmanager
-async def _worker(
-    contender: Contender, environment: Mapping[str, str], session: aiohttp.ClientSession, number: int
-) -> AsyncIterator[None]:
-    metrics = free_port()
-
-    async def ready() -> bool:
-        try:
-            async with session.get(f"http://127.0.0.1:{metrics}/metrics") as response:
-                return "muster_worker_ready 1.0" in await response.text()
-        except aiohttp.ClientError:
-            return False
-
-    async with running(
-        f"worker-{number}",
-        "worker",
-        environment={**environment, "MUSTER_METRICS_PORT": str(metrics)},
-        logs=contender.home,
-        ready=ready,
-    ) as process:
-        (contender.home / f"worker-{number}.pid").write_text(str(process.pid))
-        yield
-
-
 class _profiled:  # noqa: N801 - reads as a phrase
     """`py-spy` beside the first worker while the messages leave, where a folder for its findings is given."""
 
-    def __init__(self, contender: Contender, case: Case) -> None:
-        self._contender, self._case = contender, case
+    def __init__(self, contender: Contender, case: Case, pid: int) -> None:
+        self._contender, self._case, self._pid = contender, case, pid
         self._spy: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> None:
         if self._contender.profile is None:
             return
-        pid = (self._contender.home / "worker-0.pid").read_text()
         out = self._contender.profile / f"{self._contender.name}-{self._case.receipts}-{self._case.delay_ms}.txt"
-        command = ["py-spy", "record", "-f", "raw", "-r", "200", "-d", "600", "-t", "-g", "-o", str(out), "-p", pid]
-        self._spy = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        command = ["py-spy", "record", "-f", "raw", "-r", "200", "-d", "600", "-t", "-g", "-o", str(out)]
+        self._spy = subprocess.Popen([*command, "-p", str(self._pid)], stdout=subprocess.DEVNULL)
 
     def __exit__(self, *_: object) -> None:
         if self._spy is not None:
@@ -240,8 +186,7 @@ async def run(options: argparse.Namespace) -> list[Result]:
         for name in options.contender:
             home = Path(folder) / name
             home.mkdir()
-            environment = _environment(home, f"sqlite:///{home}/log.db", f"sqlite:///{home}/muster.db")
-            contender = Contender(name, home, environment, 1, options.profile)
+            contender = Contender(name, Plan(home), 1, options.profile)
             try:
                 await prepare(contender, options.messages)
                 for _ in range(options.rounds):

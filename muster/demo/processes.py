@@ -8,8 +8,16 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 PATIENCE = 60.0
+
+
+class Process(Protocol):
+    """`code` is none while it runs."""
+
+    @property
+    def code(self) -> int | None: ...
 
 
 class ProcessFailed(Exception):
@@ -66,10 +74,10 @@ async def _until_ready(
         raise ProcessFailed(f"{name} did not answer within {PATIENCE:.0f} s: {_last_words(log)}") from exc
 
 
-def ensure_alive(process: asyncio.subprocess.Process, log: Path) -> None:
+def ensure_alive(process: Process, log: Path) -> None:
     """Raise `ProcessFailed` with its last words when the process has ended by itself."""
-    if process.returncode is not None:
-        raise ProcessFailed(f"it ended with {process.returncode}: {_last_words(log)}")
+    if process.code is not None:
+        raise ProcessFailed(f"it ended with {process.code}: {_last_words(log)}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -18,25 +18,25 @@ class Witness:
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
-        self._session = session
+        self.session = session
 
     async def healthy(self) -> bool:
         try:
-            async with self._session.get(f"{self.url}/health") as response:
+            async with self.session.get(f"{self.url}/health") as response:
                 return response.status == 200  # noqa: PLR2004
         except aiohttp.ClientError:
             return False
 
     async def counts(self) -> dict[str, dict[str, float]]:
         """Per reference `kind/appeal/wave`: messages, segments, doubled, first and last (epoch seconds, real time)."""
-        async with self._session.get(f"{self.url}/counts") as response:
+        async with self.session.get(f"{self.url}/counts") as response:
             response.raise_for_status()
             body = await response.json()
         return dict(body["references"])
 
     async def numbers(self, reference: str) -> set[str]:
         """The numbers that this message reached, as the gateway wrote them."""
-        async with self._session.get(f"{self.url}/numbers", params={"reference": reference}) as response:
+        async with self.session.get(f"{self.url}/numbers", params={"reference": reference}) as response:
             response.raise_for_status()
             return set((await response.text()).split())
 
