@@ -1,20 +1,24 @@
-"""The inbound door: what a gateway brings is committed before the gateway is told that it arrived."""
+"""The inbound doors: what a gateway or a link brings is committed before anybody is told that it arrived."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
+from agents import doors
+from agents.dispatch.batch import NO_APPEAL
 from agents.gather import Gather
 from agents.routes import post
 from notifiers.ports import Incoming, Receipt
 from registry import addresses, outbox, receipts, replies
 from registry.database import Database
+from registry.errors import NotFound
 from registry.receipts import RawReceipt
 from schemas.replies import ReplyReceived
-from schemas.words import Channel
+from schemas.words import Channel, Purpose
 
 SOURCE = "/muster/inbound"
 RECEIVED = Counter("muster_inbound_replies_total", "Messages from members", ["channel", "outcome"])
@@ -58,6 +62,30 @@ class Inbound:
         return [None] * len(bundles)
 
 
+class OptOutsByLink:
+    """`notifiers.ports.OptOutDoor` for links and addresses that name a member."""
+
+    def __init__(self, database: Database, *, now: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+        self._database = database
+        self._now = now
+        self._new_id = new_id
+
+    async def opt_out_member(self, member_id: int, purpose: Purpose | None, channel: Channel, source: str) -> None:
+        """Who has been erased meanwhile hears no more anyway."""
+        with suppress(NotFound):
+            await self._database.write(
+                partial(
+                    doors.opt_out,
+                    member_id=member_id,
+                    purpose=purpose,
+                    channel=channel,
+                    source=source,
+                    event_id=f"opt-out-{self._new_id()}",
+                    now=self._now(),
+                )
+            )
+
+
 def receive(connection: Connection, incoming: Incoming, channel: Channel, reply_id: str, now: datetime) -> bool:
     """Store a message and tell the log; False when the gateway had pushed the same one before."""
     sent_to = incoming.key or ("" if incoming.slot is None else str(incoming.slot))
@@ -78,8 +106,9 @@ def receive(connection: Connection, incoming: Incoming, channel: Channel, reply_
         appeal_id=None,
         words=incoming.text,
     )
+    appeal_id = None if incoming.key == NO_APPEAL else incoming.key
     received = ReplyReceived(
-        reply_id=reply_id, channel=channel, member_id=member_id, slot=incoming.slot, appeal_id=incoming.key
+        reply_id=reply_id, channel=channel, member_id=member_id, slot=incoming.slot, appeal_id=appeal_id
     )
     outbox.put(connection, [post(received, event_id=reply_id, source=SOURCE, time=now)])
     return True

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": ("muster.commands.run", "up", "Everything in one go on the embedded log."),
     "worker": ("muster.commands.run", "worker", "Run a worker."),
+    "console": ("muster.commands.run", "console", "Serve the web pages: one-click opt-out, health, metrics."),
     "demo": ("muster.commands.demo", "demo", "Rehearse a whole night and report what the gateway saw."),
     "request": ("muster.commands.requests", "app", "File a help request, verify it, list what came in."),
     "appeal": ("muster.commands.appeals", "app", "Preview, launch, watch, pause and stop appeals."),

@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from notifiers.email.settings import EmailSettings
+from notifiers.email.settings import EmailInboundSettings, EmailSettings
 from notifiers.smpp.settings import SMSSettings
 from schemas.base import Contract
 
@@ -37,12 +38,15 @@ class Settings(BaseSettings):
     log: str = ""
     database: str = ""
     shards: int = Field(default=8, ge=1, le=64)
+    metrics_host: str = Field(default="127.0.0.1", description="Address on which the metrics port listens")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="0 = no metrics port")
+    http_host: str = Field(default="127.0.0.1", description="Address on which the web pages are served")
     http_port: int = Field(default=0, ge=0, le=65535, description="Where the one-click opt-out listens; 0 = nowhere")
     staff: str = Field(default_factory=lambda: os.environ.get("USER", "officer"), description="Who gives the orders")
     clock: ClockSettings = ClockSettings()
     sms: SMSSettings = SMSSettings()
     email: Annotated[EmailSettings | None, Field(description="None = no e-mail")] = None
+    email_inbound: Annotated[EmailInboundSettings | None, Field(description="None = no listener for answers")] = None
     dispatch: DispatchSettings = DispatchSettings()
 
     @model_validator(mode="before")
@@ -55,6 +59,16 @@ class Settings(BaseSettings):
         values["database"] = values.get("database") or f"sqlite:///{home}/muster.db"
         return values
 
+    @model_validator(mode="after")
+    def _answers_find_home(self) -> Self:
+        """Answers are known by ids that were signed for the domain in the letters."""
+        inbound = self.email_inbound
+        if inbound is not None and (self.email is None or self.email.inbound_domain != inbound.domain):
+            raise ValueError(
+                "MUSTER_EMAIL__INBOUND_DOMAIN and MUSTER_EMAIL_INBOUND__DOMAIN: set both, and to the same domain"
+            )
+        return self
+
 
 class BadSettings(ValueError):
     """A setting is wrong; the text names the variable and the remedy, never a secret's value."""
@@ -65,8 +79,11 @@ def read_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as exc:
-        lines = [
-            f"MUSTER_{'__'.join(str(part).upper() for part in error['loc'])}: {error['msg']}"
-            for error in exc.errors(include_input=False, include_url=False)
-        ]
-        raise BadSettings("; ".join(lines)) from None
+        problems = exc.errors(include_input=False, include_url=False)
+        raise BadSettings("\n".join(_line(problem) for problem in problems)) from None
+
+
+def _line(problem: ErrorDetails) -> str:
+    reason = problem["msg"].removeprefix("Value error, ")
+    name = "__".join(str(part).upper() for part in problem["loc"])
+    return f"MUSTER_{name}: {reason}" if name else reason

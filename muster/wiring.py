@@ -20,14 +20,16 @@ from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
 from agents.doors import Pace
-from agents.inbound import Inbound
+from agents.inbound import Inbound, OptOutsByLink
 from agents.receipts import JoinReceipts
 from agents.relay import Relay
 from agents.replies import ReadReply
 from agents.ticker import Ticker
 from agents.tracking import Track
 from muster.clock import AppealClock
+from muster.email import open_email
 from muster.settings import Settings
+from muster.site import open_site
 from notifiers.ports import Notifier
 from notifiers.sms import SMSMetrics, SMSNotifier
 from registry.database import Database
@@ -69,8 +71,11 @@ class Parts:
     scratch: Path  # Faust wants a folder; no table of ours lies in it
 
 
-async def work(settings: Settings) -> None:
-    """Run a worker until it is told to stop.  Raises `WorkerBroken` when it has a bug, `WorkerRunning` when it may not."""
+async def work(settings: Settings, *, with_site: bool = False) -> None:
+    """Run a worker, and the web pages beside it, until it is told to stop.
+
+    Raises `WorkerBroken` when it has a bug, `WorkerRunning` when it may not, `PortTaken` when it cannot listen.
+    """
     async with AsyncExitStack() as stack:
         database = stack.enter_context(Database(settings.database))
         create_topics(settings.log, settings.shards)
@@ -94,6 +99,8 @@ async def work(settings: Settings) -> None:
             leases.run,
             partial(_listen, settings.log, gate),
         )
+        if with_site and settings.email is not None and settings.http_port:
+            await stack.enter_async_context(open_site(settings, settings.email, database, clock.now))
         await audience.load_all()
         await run(apps, services, ready=lambda: READY.set(1))
 
@@ -158,7 +165,7 @@ async def _open_channels(parts: Parts, stack: AsyncExitStack) -> dict[Channel, N
     """Connect the channels that are set up; each brings its incoming messages to the inbound door."""
 
     def door(channel: Channel) -> Inbound:
-        return Inbound(parts.database, channel, now=parts.clock.now, new_id=lambda: uuid.uuid4().hex[:16])
+        return Inbound(parts.database, channel, now=parts.clock.now, new_id=_new_id)
 
     texts = door(Channel.SMS)
     metrics = SMSMetrics(REGISTRY)
@@ -170,7 +177,16 @@ async def _open_channels(parts: Parts, stack: AsyncExitStack) -> dict[Channel, N
         on_receipts=texts.on_receipts,
     )
     await stack.enter_async_context(sms)
-    return {Channel.SMS: sms}
+    notifiers: dict[Channel, Notifier] = {Channel.SMS: sms}
+    if parts.settings.email is not None:
+        opt_outs = OptOutsByLink(parts.database, now=parts.clock.now, new_id=_new_id)
+        mail = door(Channel.EMAIL)
+        notifiers[Channel.EMAIL] = await open_email(parts.settings, parts.settings.email, mail, opt_outs, stack)
+    return notifiers
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:16]
 
 
 async def _listen(log_url: str, gate: Gate) -> None:

@@ -20,11 +20,15 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The fate of one message: the gateway's id when sent, its status code when refused."""
+    """The fate of one message: the gateway's id when sent, its status code when refused.
+
+    `bad_address`: the refusal was about the address itself, which is not worth another message.
+    """
 
     state: State
     gateway_id: str = ""
     status: int = 0
+    bad_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)

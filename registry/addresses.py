@@ -61,7 +61,7 @@ def _members_by(channel: Channel) -> Select[*tuple[Any, ...]]:
             false(),
             MEMBERS.c.consents,
             MEMBERS.c.opt_outs,
-            false(),
+            MEMBERS.c.email_failed_status.is_not(None),
         )
     else:
         failed = MEMBERS.c.sms_failed_status.is_not(None) if channel is Channel.SMS else false()
@@ -91,12 +91,26 @@ def language_of(connection: Connection, member_id: int) -> Language | None:
     return Language(found) if found else None
 
 
-def record_sms_failure(connection: Connection, member_ids: Sequence[int], status: int, at: datetime) -> None:
-    """The gateway refused the mobiles of these members for good: no more messages until an import brings new ones."""
+def record_failure(
+    connection: Connection, channel: Channel, member_ids: Sequence[int], status: int, at: datetime
+) -> None:
+    """The gateway refused the addresses of these members for good: no more messages until an import brings new ones."""
     if member_ids:
         revision = revisions.take(connection).revision
         connection.execute(
             update(MEMBERS)
             .where(among(connection, MEMBERS.c.id, member_ids), MEMBERS.c.erased_at.is_(None))
-            .values(sms_failed_at=at, sms_failed_status=status, revision=revision)
+            .values({**_failure(channel, status, at), "revision": revision})
         )
+
+
+def forget_email_failure(connection: Connection, member_ids: Sequence[int]) -> None:
+    """These members have a new mailbox, of which nothing is known yet."""
+    if member_ids:
+        statement = update(MEMBERS).where(among(connection, MEMBERS.c.id, member_ids))
+        connection.execute(statement.values(_failure(Channel.EMAIL, None, None)))
+
+
+def _failure(channel: Channel, status: int | None, at: datetime | None) -> dict[str, object]:
+    name = "email" if channel is Channel.EMAIL else "sms"
+    return {f"{name}_failed_at": at, f"{name}_failed_status": status}

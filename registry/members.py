@@ -47,6 +47,8 @@ MEMBERS = Table(
     ),
     Column("sms_failed_at", Moment, comment="the gateway refused this mobile for good"),
     Column("sms_failed_status", Integer),
+    Column("email_failed_at", Moment, comment="the mail server refused this address for good"),
+    Column("email_failed_status", Integer),
     Column("erased_at", Moment),
 )
 

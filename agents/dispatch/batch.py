@@ -6,6 +6,8 @@ from agents.routes import batch_id
 from schemas.dispatch import AnswerReply, Draft, SendBatch, TellMembers
 from schemas.words import Purpose
 
+NO_APPEAL = "-"  # in a reference: the message answers somebody of whom no appeal is known
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -38,7 +40,7 @@ class Batch:
     @property
     def reference(self) -> str:
         """What the gateway sees with every message of this batch."""
-        return f"{self.draft.kind}/{self.appeal_id or '-'}/{self.wave}"
+        return f"{self.draft.kind}/{self.appeal_id or NO_APPEAL}/{self.wave}"
 
 
 def batch_of(command: SendBatch | TellMembers | AnswerReply, lease: str) -> Batch:

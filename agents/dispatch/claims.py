@@ -76,7 +76,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A record to write, the last one of its batch if `final`, and numbers that the gateway refused for good."""
+    """A record to write, the last one of its batch if `final`, and addresses that the gateway refused for good."""
 
     batch: Batch
     record: Record
@@ -141,7 +141,7 @@ def record_ranges(connection: Connection, finished: Sequence[Finished], now: dat
     ledger.record(connection, [item.record for item in finished], now)
     for item in finished:
         for member_id, status in item.refused_for_good:
-            address_book.record_sms_failure(connection, [member_id], status, now)
+            address_book.record_failure(connection, item.batch.draft.channel, [member_id], status, now)
     done = [item for item in finished if item.final and item.batch.mass]
     if done:
         whole = {item.batch.id: item.record.fates for item in done if item.whole}

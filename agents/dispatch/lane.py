@@ -105,7 +105,6 @@ class Lane:
             await self._send_gap(batch, Range(batch.id, first, last), Extent(members, gaps[-1][1]))
 
     async def _send_gap(self, batch: Batch, gap: Range, extent: Extent) -> None:
-        window = self._shared.notifiers[batch.draft.channel].window
         first = gap.first
         while first < gap.last:
             if batch.mass and batch.appeal_id:
@@ -114,6 +113,7 @@ class Lane:
                 await self._withdraw(batch, Range(batch.id, first, gap.last), extent)
                 return
             lease = await self._shared.leases.hold(batch.lease)
+            window = self._notifier(batch).window
             places = await window.take(gap.last - first, urgent=self._urgent)
             try:
                 done = await self._send_range(batch, Range(batch.id, first, first + places), lease, extent)
@@ -171,7 +171,7 @@ class Lane:
                     continue
                 claimed.fates[addressee.position] = _FATES[outcome.state]
                 claimed.gateway_ids[addressee.position] = outcome.gateway_id
-                if outcome.state is State.REFUSED and outcome.status in REFUSES_THE_NUMBER and addressee.member_id:
+                if addressee.member_id and _says_bad_address(outcome):
                     refused.append((addressee.member_id, outcome.status))
         return held, refused
 
@@ -183,13 +183,19 @@ class Lane:
             not_after=batch.draft.not_after,
             purpose=batch.purpose,
         )
-        return await self._shared.notifiers[batch.draft.channel].send(
+        return await self._notifier(batch).send(
             letter,
             [addressee.address for addressee in group],
             partial(self._may_send, batch),
             urgent=self._urgent,
             members=[addressee.member_id for addressee in group],
         )
+
+    def _notifier(self, batch: Batch) -> Notifier:
+        channel = batch.draft.channel
+        if channel not in self._shared.notifiers:
+            raise Busy(f"{channel} is not set up in this worker: see docs/cli.md, Settings, and start it again")
+        return self._shared.notifiers[channel]
 
     def _may_send(self, batch: Batch) -> bool:
         return self._shared.leases.valid(batch.lease) and not self._stopped(batch)
@@ -238,6 +244,10 @@ class Lane:
 
     def _record_ranges(self, connection: Connection, finished: Sequence[Finished]) -> list[None]:
         return record_ranges(connection, finished, self._shared.now())
+
+
+def _says_bad_address(outcome: Outcome) -> bool:
+    return outcome.state is State.REFUSED and (outcome.bad_address or outcome.status in REFUSES_THE_NUMBER)
 
 
 def _language(batch: Batch, addressee: Addressee) -> Language:

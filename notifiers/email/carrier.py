@@ -124,6 +124,9 @@ class Carrier:
             case Fate.REFUSED:
                 self._shared.brake.release()
                 parcel.settle(State.REFUSED, status)
+            case Fate.GONE:
+                self._shared.brake.release()
+                parcel.settle(State.REFUSED, status, bad_address=True)
             case Fate.HELD:
                 parcel.settle(State.HELD)
             case Fate.UNCERTAIN:

@@ -135,7 +135,7 @@ class EmailNotifier:
         for place, given in enumerate(addresses):
             address = deliverable(given)
             if address is None:
-                batch.settle(place, Outcome(State.REFUSED, status=BAD_ADDRESS))
+                batch.settle(place, Outcome(State.REFUSED, status=BAD_ADDRESS, bad_address=True))
                 continue
             nonce = self._nonce()
             sender, recipient = self._renderer.envelope(address, nonce)

@@ -63,8 +63,9 @@ class Parcel:
     def settled(self) -> bool:
         return self.batch.settled(self.place)
 
-    def settle(self, state: State, status: int = 0) -> None:
-        self.batch.settle(self.place, Outcome(state, self.nonce if state is State.SENT else "", status))
+    def settle(self, state: State, status: int = 0, *, bad_address: bool = False) -> None:
+        gateway_id = self.nonce if state is State.SENT else ""
+        self.batch.settle(self.place, Outcome(state, gateway_id, status, bad_address))
 
 
 def hold(parcels: Iterable[Parcel]) -> None:

@@ -8,6 +8,7 @@ ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\d)")
 ABOUT_THE_MAILBOX = frozenset({"1", "2"})  # RFC 3463: addressing, mailbox
 CLOSING = 421
 MAILBOX_BUSY = 450
+NO_SUCH_MAILBOX = frozenset({550, 551, 553})
 GO_AHEAD = 354
 TOO_BIG = 552
 POSITIVE, TRANSIENT, PERMANENT = 2, 4, 5  # first digits, RFC 5321, 4.2.1
@@ -27,6 +28,7 @@ class Fate(Enum):
 
     SENT = "sent"
     REFUSED = "refused"  # for good
+    GONE = "gone"  # for good, since there is no such mailbox: the next letter would fare no better
     LATER = "later"  # this mailbox is busy: a limited number of tries
     STUCK = "stuck"  # refused for now, and it is open whether the letter is the reason or the server
     BUSY = "busy"  # the server is busy, or refuses *us*: everybody slows down, nobody is lost
@@ -66,7 +68,13 @@ def judge(stage: Stage, reply: Reply) -> Fate:
         return Fate.REFUSED if reply.code == TOO_BIG else Fate.BUSY
     match reply.code // 100:
         case digit if digit == PERMANENT:
-            return Fate.REFUSED
+            # 550 also means "we do not like you" (5.7.1), and after the letter itself "this looks like spam".
+            gone = (
+                stage is Stage.RECIPIENT
+                and reply.code in NO_SUCH_MAILBOX
+                and reply.subject in (None, *ABOUT_THE_MAILBOX)
+            )
+            return Fate.GONE if gone else Fate.REFUSED
         case digit if digit == TRANSIENT and reply.code != CLOSING:
             return Fate.LATER if stage is Stage.RECIPIENT and _about_the_mailbox(reply) else Fate.STUCK
         case _ if stage is Stage.CONTENT and reply.code != CLOSING:

@@ -158,7 +158,8 @@ def _packed(fields: dict[str, ColumnElement[Any]], word: dict[str, int]) -> Colu
 def _fields(connection: Connection) -> dict[str, ColumnElement[Any]]:
     columns = MEMBERS.c
     by_sms = case((columns.mobile.is_not(None) & columns.sms_failed_status.is_(None), REACH_BITS[Channel.SMS]), else_=0)
-    by_email = case((columns.email.is_not(None), REACH_BITS[Channel.EMAIL]), else_=0)
+    has_mailbox = columns.email.is_not(None) & columns.email_failed_status.is_(None)
+    by_email = case((has_mailbox, REACH_BITS[Channel.EMAIL]), else_=0)
     known_group = columns.blood_subtype.is_not(None)
     return {
         "id": columns.id,

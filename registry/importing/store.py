@@ -13,7 +13,7 @@ from sqlalchemy import Connection, String, cast, insert, select
 from sqlalchemy.types import Date
 
 from decisions.shards import buckets_of
-from registry import erasure, opt_outs, revisions, sharing
+from registry import addresses, erasure, opt_outs, revisions, sharing
 from registry.importing.bulk import Bulk
 from registry.importing.rows import STORED, Row, Values
 from registry.lists import among
@@ -22,6 +22,7 @@ from schemas.dispatch import OptedOut
 
 _OPTED_OUT: Final = STORED.index("opt_outs")
 _MOBILE: Final = STORED.index("mobile")
+_EMAIL: Final = STORED.index("email")
 _CARD: Final = STORED.index("card_number")
 
 
@@ -110,6 +111,8 @@ class Store:
         )
         self._bulk.update(connection, [(change.member_id, change.after) for change in changes], turn.revision)
         self._bulk.moved(connection, [(change.member_id, refused.get(change.after[_MOBILE], 0)) for change in moved])
+        remailed = [change.member_id for change in changes if change.before[_EMAIL] != change.after[_EMAIL]]
+        addresses.forget_email_failure(connection, remailed)
         left = [change.before[_MOBILE] for change in moved if change.before[_MOBILE]]
         sharing.settle(connection, mobiles + left, turn.revision)
         leaving = [change.member_id for change in changes if change.after[_OPTED_OUT] != change.before[_OPTED_OUT]]

@@ -63,7 +63,7 @@ async def test_the_text_arrives_as_written(server, make_notifier, letter, text):
     ("address", "expected", "times_seen"),
     [
         ("m1@members.test", State.SENT, 1),
-        ("gone@members.test", Outcome(State.REFUSED, status=550), 0),
+        ("gone@members.test", Outcome(State.REFUSED, status=550, bad_address=True), 0),
         ("full@members.test", Outcome(State.REFUSED, status=452), 0),
         ("spam@members.test", Outcome(State.REFUSED, status=554), 1),
         ("busy-2-a@members.test", State.SENT, 1),
@@ -71,9 +71,9 @@ async def test_the_text_arrives_as_written(server, make_notifier, letter, text):
         ("cut-rcpt-1-a@members.test", State.SENT, 1),
         ("cut-dot@members.test", State.UNCERTAIN, 1),
         ("hush@members.test", State.UNCERTAIN, 1),
-        ("not an address", Outcome(State.REFUSED, status=553), 0),
-        ("a@b.test\r\nRCPT TO:<c@b.test>", Outcome(State.REFUSED, status=553), 0),
-        ("用户@members.test", Outcome(State.REFUSED, status=553), 0),
+        ("not an address", Outcome(State.REFUSED, status=553, bad_address=True), 0),
+        ("a@b.test\r\nRCPT TO:<c@b.test>", Outcome(State.REFUSED, status=553, bad_address=True), 0),
+        ("用户@members.test", Outcome(State.REFUSED, status=553, bad_address=True), 0),
     ],
     ids=lambda value: value.split("@")[0].strip("-") if isinstance(value, str) and "@" in value else None,
 )

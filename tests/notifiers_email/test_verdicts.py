@@ -20,8 +20,12 @@ SENDER, RECIPIENT, DATA, CONTENT = Stage
         (SENDER, "552 5.3.4 too big", Fate.REFUSED),
         (RECIPIENT, "250 OK", Fate.SENT),
         (RECIPIENT, "251 will forward", Fate.SENT),
-        (RECIPIENT, "550 5.1.1 nobody here", Fate.REFUSED),
-        (RECIPIENT, "553 malformed", Fate.REFUSED),
+        (RECIPIENT, "550 5.1.1 nobody here", Fate.GONE),
+        (RECIPIENT, "550 no such user", Fate.GONE),
+        (RECIPIENT, "553 malformed", Fate.GONE),
+        (RECIPIENT, "550 5.7.1 you are blocked", Fate.REFUSED),
+        (RECIPIENT, "552 5.2.2 mailbox full", Fate.REFUSED),
+        (RECIPIENT, "554 5.7.1 no access", Fate.REFUSED),
         (RECIPIENT, "450 mailbox busy", Fate.LATER),
         (RECIPIENT, "450 4.2.0 greylisted", Fate.LATER),
         (RECIPIENT, "452 4.2.2 mailbox full", Fate.LATER),
@@ -38,6 +42,7 @@ SENDER, RECIPIENT, DATA, CONTENT = Stage
         (CONTENT, "452 4.3.1 no room", Fate.STUCK),
         (CONTENT, "421 4.3.2 shutting down", Fate.BUSY),
         (CONTENT, "554 5.7.1 spam", Fate.REFUSED),
+        (CONTENT, "550 5.1.1 looks like spam", Fate.REFUSED),
     ],
 )
 def test_the_table_of_verdicts(stage, line, fate):
@@ -47,7 +52,7 @@ def test_the_table_of_verdicts(stage, line, fate):
 @given(st.sampled_from(Stage), st.integers(0, 999), st.text())
 def test_only_a_5xx_after_the_sender_refuses_a_member_at_once(stage, code, text):
     fate = judge(stage, Reply(code, text))
-    if fate is Fate.REFUSED:
+    if fate in (Fate.REFUSED, Fate.GONE):
         assert code == 552 if stage is SENDER else 500 <= code < 600
     senseless = stage is CONTENT and code // 100 not in (2, 4, 5)
     assert (fate is Fate.UNCERTAIN) == senseless

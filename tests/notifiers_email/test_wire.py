@@ -86,7 +86,7 @@ async def test_a_server_that_refuses_and_hangs_up_has_refused(make_notifier, let
     async with odd_server(answers) as (odd, port), make_notifier(port, connections=1) as notifier:
         outcomes = await notifier.send(letter, TO[:2], yes)
 
-    assert outcomes[0] == Outcome(State.REFUSED, status=550)
+    assert outcomes[0] == Outcome(State.REFUSED, status=550, bad_address=True)
     assert outcomes[1].state is State.SENT
     assert odd.sessions == 2
 

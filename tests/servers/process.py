@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class ServerProcess:
         account: Account = Account(),
         crash: signal.Signals = signal.SIGKILL,
         polite: signal.Signals = signal.SIGTERM,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._log, self._crash, self._polite = log, crash, polite
         with log.open("ab") as output:
@@ -62,6 +63,7 @@ class ServerProcess:
                 stdout=output,
                 stderr=output,
                 cwd=log.parent,
+                env=environment,
                 start_new_session=True,
                 user=account.user,
                 group=account.group,

@@ -184,6 +184,8 @@ def upgrade() -> None:
         ),
         sa.Column("sms_failed_at", Moment(), nullable=True, comment="the gateway refused this mobile for good"),
         sa.Column("sms_failed_status", sa.Integer(), nullable=True),
+        sa.Column("email_failed_at", Moment(), nullable=True, comment="the mail server refused this address for good"),
+        sa.Column("email_failed_status", sa.Integer(), nullable=True),
         sa.Column("erased_at", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_members")),
     )

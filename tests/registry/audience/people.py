@@ -29,6 +29,7 @@ class Person:
     mobile: bool = True
     email: bool = False
     failed: bool = False
+    bounced: bool = False
     erased: bool = False
     consents: frozenset[Channel | Purpose] = frozenset((Channel.SMS, Purpose.BLOOD))
     opt_outs: frozenset[Scope] = frozenset()
@@ -53,6 +54,7 @@ class Person:
             "mobile": f"+86179{member_id % 10**8:08d}" if self.mobile else None,
             "email": f"m{member_id}@example.org" if self.email else None,
             "sms_failed_status": 11 if self.failed else None,
+            "email_failed_status": 550 if self.bounced else None,
             "erased_at": NOW if self.erased else None,
             "consents": _mask(_consented(subject) for subject in self.consents),
             "opt_outs": _mask(self.opt_outs),
@@ -108,7 +110,8 @@ def _rules(person: Person, criteria: Criteria, *, asked: bool) -> list[tuple[str
     purpose, channel = criteria.purpose, criteria.channel
     refused = person.opt_outs if channel is Channel.EMAIL else person.opt_outs | person.number_opt_outs
     forbidding = {Scope(), Scope(purpose), Scope(None, channel), Scope(purpose, channel)}
-    reachable = person.email if channel is Channel.EMAIL else person.mobile and not person.failed
+    mailbox = person.email and not person.bounced
+    reachable = mailbox if channel is Channel.EMAIL else person.mobile and not person.failed
     known = person.abo is not None or person.subtype
     fits = person.abo in criteria.abo and not person.subtype
     blood = bool(criteria.abo)
@@ -157,6 +160,7 @@ _DIFFERENT_PERSONS = {
     "mobile": st.just(False),
     "email": st.just(True),
     "failed": st.just(True),
+    "bounced": st.just(True),
     "erased": st.just(True),
     "consents": st.frozensets(st.sampled_from([*Channel, *Purpose])),
     "opt_outs": _SCOPES,

@@ -72,6 +72,8 @@ OF_THE_NUMBER = frozenset((Scope(),))
         (MAILBOX, BY_EMAIL, None),
         (replace(MAILBOX, number_opt_outs=OF_THE_NUMBER), BY_EMAIL, None),
         (replace(MAILBOX, failed=True), BY_EMAIL, None),
+        (replace(MAILBOX, bounced=True), BY_EMAIL, "unreachable"),
+        (Person(bounced=True), {}, None),
         (Person(number_opt_outs=OF_THE_NUMBER), {}, "opted_out"),
         (Person(email=True, mobile=False), {}, "unreachable"),
         (Person(failed=True), {}, "unreachable"),
