@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "confirm": ("muster.commands.people", "confirm", "Record the screening of a member who said yes."),
     "members": ("muster.commands.members", "app", "Import, generate, show, opt out and erase members."),
     "topics": ("muster.commands.log", "topics_app", "Create the topics, or check them."),
+    "database": ("muster.commands.database", "app", "Make the database, or bring it up to date."),
     "dead-letters": ("muster.commands.log", "letters_app", "What could not be used, and why."),
     "schemas": ("muster.commands.log", "schemas_app", "The published types as JSON Schema."),
     "smsc-sim": (
@@ -53,9 +54,11 @@ class LazyGroup(TyperGroup):
 
 def _command(name: str, found: Any) -> Command:  # noqa: ANN401 - a Typer app or a function
     if isinstance(found, typer.Typer):
-        command = typer.main.get_command(found)
+        found.rich_markup_mode = None
+        # Not `get_command`: that makes a group of one command that command itself, and `muster answer record` would fail.
+        command: Command = typer.main.get_group(found)
     else:
-        single = typer.Typer(add_completion=False)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command(name)(found)
         command = typer.main.get_command(single)
     command.name = name

@@ -61,14 +61,21 @@ class Door:
 
 @contextmanager
 def open_door() -> Iterator[Door]:
-    """The door of this process.  Turns what can go wrong into one clear line and the exit code that says which kind."""
-    try:
+    """The door of this process; what can go wrong is `translated`."""
+    with translated():
         settings = read_settings()
         clock = AppealClock(settings.clock.start, settings.clock.speed)
         settings.home.mkdir(parents=True, exist_ok=True)
         create_or_check(settings.database, migrate=False)
         with Database(settings.database) as database:
             yield Door(settings, database, clock.now)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns what can go wrong into one clear line and the exit code that says which kind."""
+    try:
+        yield
     except BadSettings as exc:
         fail(BAD_INPUT, str(exc))
     except BadSpec as exc:

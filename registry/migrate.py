@@ -127,6 +127,6 @@ def _needs_work(stand: str | None, *, migrate: bool) -> bool:
         )
     if not migrate:
         raise WrongVersion(
-            f"the database has version {stand}, this release needs {head}: make a backup, then run it with --migrate"
+            f"the database has version {stand}, this release needs {head}: make a backup, then run `muster database migrate`"
         )
     return True

@@ -77,7 +77,10 @@ def stop(
     reason: Annotated[str, typer.Option(help="Why; kept with the appeal.")] = "",
     as_json: AsJSON = False,
 ) -> None:
-    """End an appeal: what is unsent is withdrawn at once, and everybody who said yes is thanked and stood down."""
+    """End an appeal, withdrawing at once what is unsent.
+
+    Everybody who said yes is thanked and stood down.
+    """
     _order(appeal_id, "stopping", partial(doors.stop_appeal, reason=reason), as_json=as_json)
 
 

@@ -23,7 +23,10 @@ def record(
     appeal: Annotated[str | None, typer.Option(help="Needed only when several open appeals asked this member.")] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """A hotline seat records the answer of a caller: muster answer record yes --mobile 179..."""
+    """Record a caller's answer, as a hotline seat.
+
+    For example: muster answer record yes --mobile 17900000000
+    """
     if sum(given is not None for given in (member, mobile, card)) != 1:
         fail(BAD_INPUT, "--member, --mobile or --card: give exactly one of them to say who is calling")
     with open_door() as door:

@@ -19,7 +19,8 @@ _DEFAULTS = SimSettings()
 
 
 def smsc_sim(
-    port: Annotated[int, typer.Option(help="SMPP port on 127.0.0.1.")] = _DEFAULTS.port,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = _DEFAULTS.host,
+    port: Annotated[int, typer.Option(help="SMPP port.")] = _DEFAULTS.port,
     http_port: Annotated[
         int, typer.Option(help="Port for questions: /health, /counts, /messages?to=")
     ] = _DEFAULTS.http_port,
@@ -46,6 +47,7 @@ def smsc_sim(
         fail(BAD_INPUT, str(exc))
     clock = AppealClock(clock_settings.start, clock_settings.speed)
     settings = SimSettings(
+        host=host,
         port=port,
         http_port=http_port,
         latency_ms=latency_ms,
@@ -61,7 +63,7 @@ def smsc_sim(
     )
 
     def say(listening: Listening) -> None:
-        typer.echo(f"SMPP on 127.0.0.1:{listening.port}, questions on http://127.0.0.1:{listening.http_port}")
+        typer.echo(f"SMPP on {host}:{listening.port}, questions on http://{host}:{listening.http_port}")
 
     try:
         asyncio.run(serve(settings, clock.now, clock.speed, ready=say))

@@ -1,0 +1,23 @@
+"""`muster database`: the tables, made and brought up to date."""
+
+import typer
+
+from muster.commands.requests import AsJSON
+from muster.doorstep import tell, translated
+from muster.settings import read_settings
+from registry.migrate import create_or_check
+
+app = typer.Typer(no_args_is_help=True, help="Make the database, or bring it up to date.")
+
+
+@app.command("migrate")
+def migrate(as_json: AsJSON = False) -> None:
+    """Make the tables, or bring an older release's up to date.
+
+    Make a backup first.  Workers make a new database by themselves, but never change an older one.
+    """
+    with translated():
+        settings = read_settings()
+        settings.home.mkdir(parents=True, exist_ok=True)
+        create_or_check(settings.database, migrate=True)
+        tell({"migrated": True}, "The database has the tables of this release.", as_json=as_json)
