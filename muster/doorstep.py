@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from agents.doors import BadSpec
-from agents.relay import relay_once
 from muster.clock import AppealClock
 from muster.settings import BadSettings, Settings, read_settings
 from registry.database import Database
@@ -22,7 +21,6 @@ from registry.errors import DatabaseUnreachable, NotFound, Refused, WrongVersion
 from registry.locks import one_at_a_time
 from registry.migrate import create_or_check
 from streams.errors import LogUnreachable, StreamsError
-from streams.publisher import open_publisher
 
 DONE, BAD_INPUT, REFUSED, UNREACHABLE = 0, 2, 3, 4
 OUT = Console()
@@ -46,6 +44,9 @@ class Door:
 
     def pass_on(self) -> None:
         """Hand the outbox to the log now if no worker does; what cannot be handed over yet stays safe in it."""
+        from agents.relay import relay_once  # noqa: PLC0415 - slow to import, and only orders need it
+        from streams.publisher import open_publisher  # noqa: PLC0415
+
         try:
             with one_at_a_time(self.database, "relay") as mine:
                 if mine:

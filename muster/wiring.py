@@ -5,7 +5,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +18,6 @@ from agents.dispatch.gate import Gate
 from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
-from agents.doors import Pace
 from agents.inbound import Inbound, OptOutsByLink
 from agents.receipts import JoinReceipts
 from agents.relay import Relay
@@ -47,16 +45,6 @@ from streams.worker import run
 LOG = structlog.get_logger("muster.worker")
 READY = Gauge("muster_worker_ready", "1 once the worker has taken up its work")
 _AT_ONCE = 64  # inputs that may share a commit
-
-
-def pace(settings: Settings) -> Pace:
-    """How appeals launched under these settings are cut up and released."""
-    return Pace(
-        shards=settings.shards,
-        batch_size=settings.dispatch.batch_size,
-        release_ahead=settings.dispatch.release_ahead,
-        ask_again_after=timedelta(seconds=5 * settings.clock.speed),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,43 +1,22 @@
 """Makes a new database, brings an old one up to date when told to, and keeps its hands off everything else."""
 
 import sqlite3
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
-from alembic import command
-from alembic.autogenerate.api import AutogenContext
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from registry.columns import Moment
 from registry.database import open_engine
 from registry.errors import DatabaseUnreachable, WrongVersion
 
 VERSION_TABLE: Final = "muster_version"
 _READ_VERSION: Final = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a constant
 _LOCK: Final = crc32(b"muster/migrate")
-
-
-def _render(kind: str, item: object, context: AutogenContext) -> str | bool:
-    if kind == "type" and isinstance(item, Moment):
-        context.imports.add("from registry.columns import Moment")
-        return "Moment()"
-    return False
-
-
-COMPARING: Final[Mapping[str, Any]] = {
-    "version_table": VERSION_TABLE,
-    "compare_type": True,
-    "compare_server_default": True,
-    "render_item": _render,
-    "render_as_batch": False,
-}
+_VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 
 def create_or_check(url: str, *, migrate: bool) -> None:
@@ -53,19 +32,13 @@ def create_or_check(url: str, *, migrate: bool) -> None:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
                 # Somebody else may have made it while we waited for the lock.
                 if _needs_work(_read_stand(connection), migrate=migrate):
-                    command.upgrade(configuration(connection), "head")
+                    from registry.upgrading import upgrade  # noqa: PLC0415 - slow to import, and seldom needed
+
+                    upgrade(connection)
         except (OperationalError, InterfaceError) as exc:
             raise DatabaseUnreachable(str(exc.orig).splitlines()[0]) from exc
         finally:
             engine.dispose()
-
-
-def configuration(connection: Connection) -> Config:
-    """Alembic's settings for our migrations on this connection."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    return config
 
 
 def _stand(url: URL) -> str | None:
@@ -114,13 +87,18 @@ def _refuse_strangers(tables: set[str]) -> None:
         )
 
 
+def versions() -> frozenset[str]:
+    """The versions that this release knows, the newest of them the greatest: how its migrations are numbered."""
+    return frozenset(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
+
+
 def _needs_work(stand: str | None, *, migrate: bool) -> bool:
     """Whether the migrations must run.  Raises `WrongVersion` where they may not."""
-    script = ScriptDirectory(str(Path(__file__).parent / "migrations"))
-    head = script.get_current_head()
+    known = versions()
+    head = max(known)
     if stand is None or stand == head:
         return stand is None
-    if stand not in {revision.revision for revision in script.walk_revisions()}:
+    if stand not in known:
         raise WrongVersion(
             f"the database has version {stand}, which this release ({head}) does not know: "
             "a newer Muster made it, use that one"

@@ -6,7 +6,6 @@ from typing import Protocol
 from schemas.outgoing import Outgoing
 from streams.embedded.publisher import EmbeddedPublisher
 from streams.inbox import Raw
-from streams.kafka.publisher import KafkaPublisher
 from streams.url import EmbeddedLog, parse
 
 
@@ -23,4 +22,8 @@ class Publisher(Protocol):
 def open_publisher(log_url: str) -> Publisher:
     """The publisher for this log.  Raises `BadLogURL`, `LogUnreachable` or `WrongVersion`."""
     log = parse(log_url)
-    return EmbeddedPublisher(log.path) if isinstance(log, EmbeddedLog) else KafkaPublisher(log.servers)
+    if isinstance(log, EmbeddedLog):
+        return EmbeddedPublisher(log.path)
+    from streams.kafka.publisher import KafkaPublisher  # noqa: PLC0415 - slow to import, and not needed without Kafka
+
+    return KafkaPublisher(log.servers)

@@ -9,10 +9,9 @@ import typer
 from rich.table import Table
 
 from agents import doors
-from muster import board
 from muster.commands.requests import AsJSON, read_spec
 from muster.doorstep import BAD_INPUT, OUT, fail, open_door, tell
-from muster.wiring import pace
+from muster.pace import pace
 from registry import appeals
 
 app = typer.Typer(no_args_is_help=True, help="Preview, launch, watch, pause and stop appeals.")
@@ -102,6 +101,8 @@ def status(
     """Where an appeal stands, from matched members to confirmed donors."""
     if watch and as_json:
         fail(BAD_INPUT, "--watch: shows a live board and cannot be combined with --json; leave one of them out")
+    from muster import board  # noqa: PLC0415 - slow to import, and the other commands can do without
+
     with open_door() as door:
         if watch:
             board.watch(door.database, appeal_id, door.now, OUT)

@@ -4,7 +4,6 @@ from itertools import chain
 from typing import Any, Final
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select
 
@@ -30,6 +29,8 @@ def numbers(connection: Connection, statement: Select[Any]) -> NDArray[np.int64]
 
 def _copied(connection: Connection, statement: Select[Any], width: int) -> NDArray[np.int64]:
     """A row of a binary COPY has a fixed form when no value is null, so that it needs no reading but a view."""
+    import psycopg  # noqa: PLC0415 - slow to import, and not needed on SQLite
+
     line = np.dtype([("columns", ">i2"), ("values", [("length", ">i4"), ("value", ">i8")], (width,))])
     text = str(statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     driver = connection.connection.driver_connection

@@ -11,7 +11,7 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy import create_engine
 
-from registry.migrate import configuration
+from registry.upgrading import configuration
 
 
 def main(number: str, message: str) -> None:

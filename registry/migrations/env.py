@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from registry.migrate import COMPARING
 from registry.tables import METADATA
+from registry.upgrading import COMPARING
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 import registry
 from registry import tables
 from registry.database import Database, open_engine
 from registry.errors import DatabaseUnreachable, WrongVersion
-from registry.migrate import COMPARING, VERSION_TABLE, create_or_check
+from registry.migrate import VERSION_TABLE, create_or_check, versions
+from registry.upgrading import COMPARING, configuration
 
 
 def test_the_migrations_make_exactly_the_tables_in_the_code(database: Database):
@@ -34,6 +36,13 @@ def test_every_module_with_a_table_is_listed():
         )
     }
     assert with_tables == {Path(module.__file__ or "") for module in tables.MODULES}
+
+
+def test_the_newest_version_is_known_without_alembic(database: Database):
+    with database.snapshot() as connection:
+        script = ScriptDirectory.from_config(configuration(connection))
+    assert versions() == {revision.revision for revision in script.walk_revisions()}
+    assert max(versions()) == script.get_current_head()
 
 
 def test_a_second_time_finds_everything_in_order(empty_url: str):
