@@ -40,6 +40,7 @@ from streams.publisher import Publisher, open_publisher
 from streams.reactions import attach
 from streams.setup import create_topics
 from streams.tail import Tail
+from streams.topics import topics
 from streams.worker import run
 
 LOG = structlog.get_logger("muster.worker")
@@ -66,7 +67,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
     """
     async with AsyncExitStack() as stack:
         database = stack.enter_context(Database(settings.database))
-        create_topics(settings.log, settings.shards)
+        create_topics(settings.log, topics(settings.shards))
         publisher = open_publisher(settings.log)
         stack.callback(publisher.close)
         clock = AppealClock(settings.clock.start, settings.clock.speed)

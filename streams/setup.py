@@ -1,11 +1,11 @@
 """Making the topics, and saying how a log differs from the table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from streams.embedded.store import Store
 from streams.kafka.admin import create_kafka_topics, describe_kafka_topics
-from streams.topics import Topic, topics
+from streams.topics import Topic
 from streams.url import EmbeddedLog, parse
 
 
@@ -16,9 +16,8 @@ class Difference:
     remedy: str
 
 
-def create_topics(log_url: str, shards: int) -> None:
-    """Make those that are missing; what is there stays as it is.  Raises `LogUnreachable` or `WrongVersion`."""
-    wanted = topics(shards)
+def create_topics(log_url: str, wanted: Sequence[Topic]) -> None:
+    """Make those of the table that are missing; what is there stays as it is.  Raises `LogUnreachable` or `WrongVersion`."""
     log = parse(log_url)
     if not isinstance(log, EmbeddedLog):
         create_kafka_topics(log.servers, wanted)
@@ -26,12 +25,12 @@ def create_topics(log_url: str, shards: int) -> None:
     store = Store(log.path)
     try:
         for topic in wanted:
-            store.declare(topic.name, topic.partitions, retention_ms=_milliseconds(topic), compacted=topic.compacted)
+            store.declare(topic.name, topic.partitions, retention_ms=topic.retention_ms, compacted=topic.compacted)
     finally:
         store.close()
 
 
-def check_topics(log_url: str, shards: int) -> list[Difference]:
+def check_topics(log_url: str, wanted: Sequence[Topic]) -> list[Difference]:
     """Where the log differs from the table.  Raises `LogUnreachable` or `WrongVersion`."""
     log = parse(log_url)
     if isinstance(log, EmbeddedLog):
@@ -42,10 +41,10 @@ def check_topics(log_url: str, shards: int) -> list[Difference]:
             store.close()
     else:
         found = describe_kafka_topics(log.servers)
-    return list(_differences(topics(shards), found))
+    return list(_differences(wanted, found))
 
 
-def _differences(wanted: tuple[Topic, ...], found: dict[str, int]) -> Iterator[Difference]:
+def _differences(wanted: Sequence[Topic], found: dict[str, int]) -> Iterator[Difference]:
     for topic in wanted:
         if topic.name not in found:
             yield Difference(topic.name, "is missing", "run `muster topics create`")
@@ -55,7 +54,3 @@ def _differences(wanted: tuple[Topic, ...], found: dict[str, int]) -> Iterator[D
                 f"has {found[topic.name]} partitions, not {topic.partitions}",
                 "the number of shards is fixed once members exist: set MUSTER_SHARDS back, or start with a new log",
             )
-
-
-def _milliseconds(topic: Topic) -> int | None:
-    return None if topic.retention is None else int(topic.retention.total_seconds() * 1000)

@@ -16,6 +16,16 @@ class Topic:
     retention: timedelta | None = timedelta(days=30)
     compacted: bool = False
 
+    @property
+    def retention_ms(self) -> int | None:
+        """As both logs count it; none = for ever."""
+        return milliseconds(self.retention)
+
+
+def milliseconds(retention: timedelta | None) -> int | None:
+    """How long a log keeps records, in its own unit; none = for ever."""
+    return None if retention is None else retention // timedelta(milliseconds=1)
+
 
 _ALL = (
     Topic("help-requests", "request id", retention=FOREVER),

@@ -19,6 +19,7 @@ from registry.errors import RegistryError
 from registry.migrate import create_or_check
 from streams.errors import StreamsError
 from streams.setup import check_topics
+from streams.topics import topics
 from streams.url import EmbeddedLog, parse
 
 _PATIENCE = 3.0
@@ -69,7 +70,7 @@ def _database(settings: Settings) -> Finding:
 def _log(settings: Settings) -> Finding:
     try:
         log = parse(settings.log)
-        differences = check_topics(settings.log, settings.shards)
+        differences = check_topics(settings.log, topics(settings.shards))
     except StreamsError as exc:
         return Finding("log", False, str(exc), "check MUSTER_LOG, and that the broker runs")
     kind = "embedded" if isinstance(log, EmbeddedLog) else "Kafka"

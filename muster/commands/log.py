@@ -12,6 +12,7 @@ from registry.errors import NotFound, Refused
 from schemas.export import export
 from streams.dead_letters import DeadLetter, all_letters, put_back
 from streams.setup import check_topics, create_topics
+from streams.topics import topics
 
 topics_app = typer.Typer(no_args_is_help=True, help="Create the topics, or check them.")
 letters_app = typer.Typer(no_args_is_help=True, help="What could not be used, and why.")
@@ -22,7 +23,7 @@ schemas_app = typer.Typer(no_args_is_help=True, help="The published types as JSO
 def create() -> None:
     """Make the topics that are missing."""
     with open_door() as door:
-        create_topics(door.settings.log, door.settings.shards)
+        create_topics(door.settings.log, topics(door.settings.shards))
         OUT.print("All topics are there.")
 
 
@@ -30,7 +31,7 @@ def create() -> None:
 def check(as_json: AsJSON = False) -> None:
     """Compare the log with what Muster needs."""
     with open_door() as door:
-        found = check_topics(door.settings.log, door.settings.shards)
+        found = check_topics(door.settings.log, topics(door.settings.shards))
         words = (
             "\n".join(f"{item.topic} {item.what}: {item.remedy}" for item in found)
             or "All topics are as they should be."

@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import time
 from collections.abc import Awaitable, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from faust.types.tuples import RecordMetadata
 from streams.embedded.store import Append, Record, Store
 from streams.embedded.writer import GroupWriter
 from streams.errors import WorkerRunning
+from streams.topics import milliseconds
 
 _GENERATION = 1
 _FETCH = 500
@@ -29,7 +31,30 @@ _POLL_SECONDS = 0.005  # between looks for what other processes have appended; a
 _CLEAN_SECONDS = 60.0
 
 
-class Consumer(BaseConsumer):  # type: ignore[misc]
+class _Topics:
+    """What consumer and producer have in common."""
+
+    transport: "Transport"
+
+    async def create_topic(
+        self,
+        topic: str,
+        partitions: int,
+        replication: int,  # noqa: ARG002 - there is one copy
+        *,
+        retention: float | None = None,
+        compacting: bool | None = None,
+        **_: Any,  # noqa: ANN401 - Faust passes options for Kafka
+    ) -> None:
+        kept = None if retention is None else timedelta(seconds=float(retention))
+        store = Store(self.transport.path)
+        try:
+            store.declare(topic, partitions, retention_ms=milliseconds(kept), compacted=bool(compacting))
+        finally:
+            store.close()
+
+
+class Consumer(_Topics, BaseConsumer):  # type: ignore[misc]
     """Reads every partition of the topics that the app subscribes to."""
 
     consumer_stopped_errors: ClassVar[tuple[type[BaseException], ...]] = ()
@@ -46,20 +71,7 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
         self._seen = -1
         self._cleaned = time.monotonic()
 
-    # --- topics -------------------------------------------------------------------------------------------------
-
-    async def create_topic(
-        self,
-        topic: str,
-        partitions: int,
-        replication: int,  # noqa: ARG002 - there is one copy
-        *,
-        retention: float | None = None,
-        compacting: bool | None = None,
-        **_: Any,  # noqa: ANN401 - Faust passes options for Kafka
-    ) -> None:
-        retention_ms = None if retention is None else int(float(retention) * 1000)
-        self._store.declare(topic, partitions, retention_ms=retention_ms, compacted=bool(compacting))
+    # --- partitions ---------------------------------------------------------------------------------------------
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         wanted = frozenset(topics)
@@ -227,7 +239,7 @@ def _hold(path: Path, app_id: str) -> Any:  # noqa: ANN401 - an open file
     return file
 
 
-class Producer(BaseProducer):  # type: ignore[misc]
+class Producer(_Topics, BaseProducer):  # type: ignore[misc]
     """Appends to the file; a send is done when it is durable."""
 
     def __post_init__(self) -> None:
@@ -277,23 +289,6 @@ class Producer(BaseProducer):  # type: ignore[misc]
         return await (
             await self.send(topic, key, value, partition, timestamp, headers, transactional_id=transactional_id)
         )
-
-    async def create_topic(
-        self,
-        topic: str,
-        partitions: int,
-        replication: int,  # noqa: ARG002
-        *,
-        retention: float | None = None,
-        compacting: bool | None = None,
-        **_: Any,  # noqa: ANN401
-    ) -> None:
-        retention_ms = None if retention is None else int(float(retention) * 1000)
-        store = Store(self.transport.path)
-        try:
-            store.declare(topic, partitions, retention_ms=retention_ms, compacted=bool(compacting))
-        finally:
-            store.close()
 
     async def flush(self) -> None:
         """Every send is awaited by whoever sent it; nothing is held back here."""

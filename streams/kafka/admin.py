@@ -44,6 +44,6 @@ def describe_kafka_topics(servers: Sequence[str]) -> dict[str, int]:
 
 
 def _configs(topic: Topic) -> dict[str, str]:
-    retention = -1 if topic.retention is None else int(topic.retention.total_seconds() * 1000)
+    retention = -1 if topic.retention_ms is None else topic.retention_ms
     policy = "compact" if topic.compacted else "delete"
     return {"cleanup.policy": policy, "retention.ms": str(retention)}
