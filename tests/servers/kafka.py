@@ -5,21 +5,18 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from tests.servers.process import ServerFailed, ServerMissing, ServerProcess, free_port
+from tests.servers.process import Server, ServerFailed, ServerMissing, ServerProcess, free_port
 
 _POM = Path(__file__).with_name("kafka-pom.xml")
 _HOME = Path(__file__).parents[2] / ".cache" / "kafka"
-_START_SECONDS = 60
 _GROUP_SECONDS = 60
 _REMEDY = "run scripts/setup tests (Debian: apt-get install maven default-jre-headless)"
 
@@ -91,15 +88,13 @@ def _fetch_jars() -> None:
         raise ServerMissing(f"Maven could not fetch Kafka: {fetched.stdout[-800:]}")
 
 
-class KafkaBroker:
-    """One broker that keeps its port and its data over `stop`, `kill` and `start`."""
+class KafkaBroker(Server):
+    """One broker; its `kill` is a power cut, apart from what the kernel still writes."""
 
     def __init__(self, *, heap_mb: int = 512) -> None:
         self._jars = kafka_jars()
-        self._home = Path(tempfile.mkdtemp(prefix="muster-kafka-"))
+        super().__init__("kafka")
         self._heap_mb = heap_mb
-        self._process: ServerProcess | None = None
-        self.port = free_port()
         settings = _PROPERTIES.format(port=self.port, controller=free_port(), data=self._home / "data")
         (self._home / "server.properties").write_text(settings)
         self._format()
@@ -111,37 +106,6 @@ class KafkaBroker:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None
-
-    def start(self) -> Self:
-        """Start it, with the data that it left, and return once it answers.  Raises `ServerFailed`."""
-        if self._process is None:
-            heap = (f"-Xms{self._heap_mb // 2}m", f"-Xmx{self._heap_mb}m")
-            command = self._java(*heap, main="kafka.Kafka", arguments=(str(self._home / "server.properties"),))
-            process = ServerProcess(command, log=self._home / "kafka.log", crash=signal.SIGKILL)
-            process.wait_until(self._answers, seconds=_START_SECONDS)
-            self._process = process
-        return self
-
-    def stop(self) -> None:
-        """Shut it down in order."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-
-    def kill(self) -> None:
-        """End it as a power cut would, apart from what the kernel still writes."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
-
-    def remove(self) -> None:
-        """End it and throw its data away."""
-        self.kill()
-        shutil.rmtree(self._home, ignore_errors=True)
 
     def forget_everything(self) -> None:
         """Delete every topic and every group, so that the next test finds a new log."""
@@ -164,11 +128,10 @@ class KafkaBroker:
                 raise ServerFailed(f"groups still have members: {', '.join(groups)}")
             time.sleep(0.05)
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
+    def _launch(self) -> ServerProcess:
+        heap = (f"-Xms{self._heap_mb // 2}m", f"-Xmx{self._heap_mb}m")
+        command = self._java(*heap, main="kafka.Kafka", arguments=(str(self._home / "server.properties"),))
+        return ServerProcess(command, log=self._home / "kafka.log", crash=signal.SIGKILL)
 
     def _format(self) -> None:
         # Kafka's own spelling of an id; the first letter is ours, for one that begins with "-" would be an option.

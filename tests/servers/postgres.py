@@ -5,19 +5,16 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 
-from tests.servers.process import Account, ServerFailed, ServerMissing, ServerProcess, free_port
+from tests.servers.process import Account, Server, ServerFailed, ServerMissing, ServerProcess
 
-_START_SECONDS = 60
 _REMEDY = "run scripts/setup tests (Debian: apt-get install postgresql)"
 _DEBIAN = Path("/usr/lib/postgresql")
 
@@ -53,15 +50,13 @@ def _unprivileged() -> Account:
     raise ServerMissing("PostgreSQL refuses to run as root, and there is no other user")
 
 
-class PostgresServer:
-    """One server that keeps its port and its data over `stop`, `kill` and `start`."""
+class PostgresServer(Server):
+    """One server; whoever is connected when it stops or is killed loses the connection."""
 
     def __init__(self) -> None:
         self._programs = postgres_programs()
         self._account = _unprivileged()
-        self._home = Path(tempfile.mkdtemp(prefix="muster-postgres-"))
-        self._process: ServerProcess | None = None
-        self.port = free_port()
+        super().__init__("postgres")
         if self._account.user is not None:
             os.chown(self._home, self._account.user, self._account.group or -1)
         self._initdb()
@@ -70,48 +65,6 @@ class PostgresServer:
     def url(self) -> str:
         """The maintenance database; tests use one of their own from `database`."""
         return self._url("postgres")
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None
-
-    def start(self) -> Self:
-        """Start it, with the data that it left, and return once it answers.  Raises `ServerFailed`."""
-        if self._process is None:
-            options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
-            command = [
-                *(str(self._programs / "postgres"), "-D", str(self._home / "data")),
-                *("-p", str(self.port), "-k", str(self._home), *options),
-            ]
-            # SIGINT ends every session and shuts down cleanly.  SIGQUIT is a crash as far as the data go: no
-            # checkpoint, recovery at the next start; but no child is left that holds the shared memory.
-            process = ServerProcess(
-                command,
-                log=self._home / "postgres.log",
-                account=self._account,
-                polite=signal.SIGINT,
-                crash=signal.SIGQUIT,
-            )
-            process.wait_until(self._answers, seconds=_START_SECONDS)
-            self._process = process
-        return self
-
-    def stop(self) -> None:
-        """Shut it down in order, whoever is connected."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-
-    def kill(self) -> None:
-        """End it as a crash would; the next start recovers from its log."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
-
-    def remove(self) -> None:
-        """End it and throw its data away."""
-        self.kill()
-        shutil.rmtree(self._home, ignore_errors=True)
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -126,14 +79,24 @@ class PostgresServer:
             with psycopg.connect(self.url, autocommit=True) as connection:
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
     def _url(self, name: str) -> str:
         return f"postgresql://muster@127.0.0.1:{self.port}/{name}"
+
+    def _launch(self) -> ServerProcess:
+        options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        command = [
+            *(str(self._programs / "postgres"), "-D", str(self._home / "data")),
+            *("-p", str(self.port), "-k", str(self._home), *options),
+        ]
+        # SIGINT ends every session and shuts down cleanly.  SIGQUIT is a crash as far as the data go: no
+        # checkpoint, recovery at the next start; but no child is left that holds the shared memory.
+        return ServerProcess(
+            command,
+            log=self._home / "postgres.log",
+            account=self._account,
+            polite=signal.SIGINT,
+            crash=signal.SIGQUIT,
+        )
 
     def _initdb(self) -> None:
         command = [

@@ -3,16 +3,21 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 # The guard waits for the end of its standard input, which comes when we are gone, however we went.
 _GUARD = 'read -r _; kill -s "$1" -- "-$0" 2>/dev/null'
+
+_START_SECONDS = 60
 
 
 class ServerMissing(Exception):
@@ -133,3 +138,53 @@ class ServerProcess:
 
     def _last_words(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+
+
+class Server:
+    """A server that keeps its port and its data over `stop`, `kill` and `start`, until it is removed."""
+
+    def __init__(self, name: str) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix=f"muster-{name}-"))
+        self._process: ServerProcess | None = None
+        self.port = free_port()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def start(self) -> Self:
+        """Start it, with the data that it left, and return once it answers.  Raises `ServerFailed`."""
+        if self._process is None:
+            process = self._launch()
+            process.wait_until(self._answers, seconds=_START_SECONDS)
+            self._process = process
+        return self
+
+    def stop(self) -> None:
+        """Shut it down in order, whoever is connected."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def kill(self) -> None:
+        """End it as a crash would; what it had acknowledged is there at the next start."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def remove(self) -> None:
+        """End it and throw its data away."""
+        self.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def _launch(self) -> ServerProcess:
+        raise NotImplementedError
+
+    def _answers(self) -> bool:
+        raise NotImplementedError
