@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "smsc_sim",
         "An SMS gateway for rehearsals, with simulated people behind it.",
     ),
-    "doctor": ("muster.commands.doctor", "doctor", "Check log, database, gateway, clock and disk."),
+    "doctor": ("muster.commands.doctor", "doctor", "Check database, log, worker, gateway, clock and disk."),
 }
 
 

@@ -1,27 +1,33 @@
 """What every command does at the door: settings, the database, ids and times, exit codes, JSON or words."""
 
 import json
+import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.table import Table
 
 from agents.doors import BadSpec
 from muster.clock import AppealClock
+from muster.listening import PortTaken
 from muster.settings import BadSettings, Settings, read_settings
 from registry.database import Database
 from registry.errors import DatabaseUnreachable, NotFound, Refused, WrongVersion
 from registry.locks import one_at_a_time
 from registry.migrate import create_or_check
-from streams.errors import LogUnreachable, StreamsError
+from streams.errors import LogUnreachable, StreamsError, WorkerRunning
+from streams.errors import WrongVersion as OtherLog
 
+_BRANCH = re.compile(r"\[|^datetime$")
 DONE, BAD_INPUT, REFUSED, UNREACHABLE = 0, 2, 3, 4
 OUT = Console()
 ERR = Console(stderr=True)
@@ -66,10 +72,18 @@ def open_door() -> Iterator[Door]:
     with translated():
         settings = read_settings()
         clock = AppealClock(settings.clock.start, settings.clock.speed)
-        settings.home.mkdir(parents=True, exist_ok=True)
+        make_home(settings.home)
         create_or_check(settings.database, migrate=False)
         with Database(settings.database) as database:
             yield Door(settings, database, clock.now)
+
+
+def make_home(home: Path) -> None:
+    """The folder of log and database.  Raises `BadSettings`."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise BadSettings(f"MUSTER_HOME: {home} cannot be made ({exc.strerror}): name another folder") from exc
 
 
 @contextmanager
@@ -77,12 +91,12 @@ def translated() -> Iterator[None]:
     """Turns what can go wrong into one clear line and the exit code that says which kind."""
     try:
         yield
-    except BadSettings as exc:
+    except (BadSettings, BadSpec) as exc:
         fail(BAD_INPUT, str(exc))
-    except BadSpec as exc:
-        fail(BAD_INPUT, str(exc))
-    except (Refused, NotFound, WrongVersion) as exc:
+    except (Refused, NotFound, WrongVersion, OtherLog, WorkerRunning) as exc:
         fail(REFUSED, str(exc))
+    except PortTaken as exc:
+        fail(UNREACHABLE, str(exc))
     except DatabaseUnreachable as exc:
         fail(UNREACHABLE, f"the database cannot be reached ({exc}): check MUSTER_DATABASE, or `muster doctor`")
     except LogUnreachable as exc:
@@ -104,9 +118,21 @@ def tell(facts: dict[str, object], words: str, *, as_json: bool) -> None:
         OUT.print(words, highlight=False)
 
 
+def table_of(*headers: str) -> Table:
+    """An empty table in the one style that fits 80 columns."""
+    return Table(*headers, box=None, padding=(0, 3, 0, 0), header_style="dim")
+
+
+def local(moment: datetime) -> str:
+    """A moment as the clock on the wall shows it."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
 def problems_of(error: ValidationError) -> str:
     """One line per wrong field: its name, what is wrong, never a value."""
-    return "\n".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'spec'}: {item['msg']}"
-        for item in error.errors(include_input=False, include_url=False)
-    )
+    problems: dict[str, list[str]] = {}
+    for item in error.errors(include_input=False, include_url=False):
+        # Where a field may be one of several things, the name of each of them ends its path.
+        field = ".".join(str(part) for part in item["loc"] if not _BRANCH.search(str(part))) or "spec"
+        problems.setdefault(field, []).append(item["msg"].removeprefix("Value error, "))
+    return "\n".join(f"{field}: {'; or: '.join(reasons)}" for field, reasons in problems.items())

@@ -1,20 +1,20 @@
-"""Structured logs: one JSON object a line, ids and numbers only."""
+"""Structured logs, ids and numbers only: one JSON object a line, or plain words where a person sits before a terminal."""
 
 import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 
 def set_up_logs(*, level: int = logging.INFO) -> None:
-    """Send our logs and the libraries' warnings to standard error as JSON."""
+    """Send our logs and the libraries' warnings to standard error."""
+    person = sys.stderr.isatty()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            *(_for_a_person() if person else _for_programs()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -23,5 +23,22 @@ def set_up_logs(*, level: int = logging.INFO) -> None:
     logging.basicConfig(
         level=logging.WARNING,
         stream=sys.stderr,
-        format='{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s"}',
+        format="%(levelname)s %(name)s: %(message)s"
+        if person
+        else '{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s"}',
+    )
+
+
+def _for_programs() -> tuple[Processor, ...]:
+    return (
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    )
+
+
+def _for_a_person() -> tuple[Processor, ...]:
+    return (
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(pad_event_to=0, pad_level=False),
     )

@@ -4,13 +4,17 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from notifiers.email.settings import EmailInboundSettings, EmailSettings
 from notifiers.smpp.settings import SMSSettings
 from schemas.base import Contract
+from streams.errors import BadLogURL
+from streams.url import parse
 
 
 class ClockSettings(Contract):
@@ -59,6 +63,26 @@ class Settings(BaseSettings):
         values["database"] = values.get("database") or f"sqlite:///{home}/muster.db"
         return values
 
+    @field_validator("log")
+    @classmethod
+    def _names_a_log(cls, url: str) -> str:
+        try:
+            parse(url)
+        except BadLogURL as exc:
+            raise ValueError(str(exc).removeprefix("MUSTER_LOG: ")) from None
+        return url
+
+    @field_validator("database")
+    @classmethod
+    def _names_a_database(cls, url: str) -> str:
+        try:
+            backend = make_url(url).get_backend_name()
+        except (ArgumentError, ValueError):
+            backend = ""
+        if backend not in {"sqlite", "postgresql"}:
+            raise ValueError("write sqlite:////folder/muster.db, or postgresql://user:password@host:5432/name")
+        return url
+
     @model_validator(mode="after")
     def _answers_find_home(self) -> Self:
         """Answers are known by ids that were signed for the domain in the letters."""
@@ -84,6 +108,6 @@ def read_settings(**overrides: object) -> Settings:
 
 
 def _line(problem: ErrorDetails) -> str:
-    reason = problem["msg"].removeprefix("Value error, ")
+    reason = "must be set, too" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
     name = "__".join(str(part).upper() for part in problem["loc"])
     return f"MUSTER_{name}: {reason}" if name else reason

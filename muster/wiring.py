@@ -91,7 +91,12 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         if with_site and settings.email is not None and settings.http_port:
             await stack.enter_async_context(open_site(settings, settings.email, database, clock.now))
         await audience.load_all()
-        await run(apps, services, ready=lambda: READY.set(1))
+        await run(apps, services, ready=_say_ready)
+
+
+def _say_ready() -> None:
+    READY.set(1)
+    LOG.info("the worker is ready")
 
 
 def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:

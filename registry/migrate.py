@@ -41,6 +41,11 @@ def create_or_check(url: str, *, migrate: bool) -> None:
             engine.dispose()
 
 
+def is_made(url: str) -> bool:
+    """Whether the tables of this release are there; writes nothing.  Raises `WrongVersion` or `DatabaseUnreachable`."""
+    return not _needs_work(_stand(make_url(url)), migrate=False)
+
+
 def _stand(url: URL) -> str | None:
     """The version of this database, none for a new one.  Opens SQLite read-only: even a look could write otherwise."""
     if url.get_backend_name() != "sqlite":

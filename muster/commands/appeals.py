@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from agents import doors
 from muster.commands.requests import AsJSON, read_spec
-from muster.doorstep import BAD_INPUT, OUT, fail, open_door, tell
+from muster.doorstep import BAD_INPUT, OUT, fail, local, open_door, table_of, tell
 from muster.pace import pace
 from registry import appeals
 
@@ -135,13 +134,13 @@ def list_appeals(as_json: AsJSON = False) -> None:
             ]
             tell({"appeals": facts}, "", as_json=True)
             return
-        table = Table("appeal", "status", "launched", "deadline", "by")
+        table = table_of("appeal", "status", "launched", "deadline", "by")
         for row in rows:
             table.add_row(
                 row.appeal_id,
                 row.status + (" (drill)" if row.drill else ""),
-                f"{row.launched_at:%Y-%m-%d %H:%M}",
-                f"{row.deadline:%Y-%m-%d %H:%M}",
+                local(row.launched_at),
+                local(row.deadline),
                 row.launched_by,
             )
         OUT.print(table if rows else "No appeal has been launched yet: muster appeal launch REQUEST_ID")

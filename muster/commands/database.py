@@ -3,7 +3,7 @@
 import typer
 
 from muster.commands.requests import AsJSON
-from muster.doorstep import tell, translated
+from muster.doorstep import make_home, tell, translated
 from muster.settings import read_settings
 from registry.migrate import create_or_check
 
@@ -18,6 +18,6 @@ def migrate(as_json: AsJSON = False) -> None:
     """
     with translated():
         settings = read_settings()
-        settings.home.mkdir(parents=True, exist_ok=True)
+        make_home(settings.home)
         create_or_check(settings.database, migrate=True)
         tell({"migrated": True}, "The database has the tables of this release.", as_json=as_json)

@@ -1,6 +1,7 @@
 """`muster demo`."""
 
 import asyncio
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -28,3 +29,10 @@ def demo(
         asyncio.run(rehearse(options, OUT))
     except (ProcessFailed, CommandFailed) as exc:
         fail(UNREACHABLE, f"{exc}\nLogs are in {folder}")
+    except TimeoutError:
+        fail(UNREACHABLE, f"the rehearsal stands still\nLogs are in {folder}")
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if not keep:
+        shutil.rmtree(folder)

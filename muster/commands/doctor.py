@@ -5,19 +5,21 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import typer
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from muster.commands.requests import AsJSON
 from muster.doorstep import BAD_INPUT, OUT, UNREACHABLE, fail, tell
 from muster.settings import BadSettings, Settings, read_settings
 from registry.database import Database
-from registry.errors import RegistryError
-from registry.migrate import create_or_check
-from streams.errors import StreamsError
+from registry.errors import DatabaseUnreachable, RegistryError, WrongVersion
+from registry.locks import one_at_a_time
+from registry.migrate import is_made
+from streams.errors import LogUnreachable, StreamsError
 from streams.setup import check_topics
 from streams.topics import topics
 from streams.url import EmbeddedLog, parse
@@ -25,6 +27,10 @@ from streams.url import EmbeddedLog, parse
 _PATIENCE = 3.0
 _ENOUGH_FREE = 2 * 1024**3
 _CLOCK_SLACK = 5.0
+_NOT_MADE = "not made yet"
+_MAKE_IT = "start Muster, which makes it: muster up"
+_NONE_RUNS = "none runs: nothing is sent or read"
+_START_ONE = "start one: muster up, or muster worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,53 +44,120 @@ class Finding:
 
 
 def doctor(as_json: AsJSON = False) -> None:
-    """Check log, database, gateway, clock and disk, and say the remedy for what is wrong."""
+    """Check database, log, worker, gateway, clock and disk, and say the remedy for what is wrong.
+
+    It changes nothing.  Exit code 0 when all is well, 4 when something is not.
+    """
     try:
         settings = read_settings()
     except BadSettings as exc:
         fail(BAD_INPUT, str(exc))
-    findings = [check(settings) for check in CHECKS]
+    findings = [finding for check in CHECKS if (finding := check(settings)) is not None]
+    well = all(finding.fine for finding in findings)
     if as_json:
         facts = [{"check": f.check, "fine": f.fine, "seen": f.seen, "remedy": f.remedy} for f in findings]
-        tell({"findings": facts, "fine": all(f.fine for f in findings)}, "", as_json=True)
+        tell({"findings": facts, "fine": well}, "", as_json=True)
     else:
-        table = Table("", "check", "seen", "remedy", box=None, padding=(0, 2))
-        for finding in findings:
-            mark = Text("ok", "green") if finding.fine else Text("!!", "bold red")
-            table.add_row(mark, finding.check, finding.seen, finding.remedy)
-        OUT.print(table)
-    if not all(finding.fine for finding in findings):
+        OUT.print(_draw(findings))
+        ill = sum(not finding.fine for finding in findings)
+        OUT.print("All is well." if well else f"{ill} of {len(findings)} need care.", highlight=False)
+    if not well:
         raise typer.Exit(UNREACHABLE)
+
+
+def _draw(findings: list[Finding]) -> Table:
+    """A line for each check, its remedy below it: nothing to search for in columns at three in the morning."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for finding in findings:
+        mark = Text("ok", "green") if finding.fine else Text("!!", "bold red")
+        seen = Text(finding.seen)
+        if finding.remedy:
+            seen.append(f"\n→ {finding.remedy}", "bold")
+        table.add_row(mark, finding.check, seen)
+    return table
+
+
+def _file_of(database_url: str) -> Path | None:
+    """The file of an embedded database; none for a server's."""
+    url = make_url(database_url)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def _database(settings: Settings) -> Finding:
     try:
-        create_or_check(settings.database, migrate=False)
+        if not is_made(settings.database):
+            return Finding("database", False, _NOT_MADE, _MAKE_IT)
         with Database(settings.database) as database, database.snapshot() as connection:
-            members = connection.execute(text("select count(*) from members")).scalar_one()
+            members = connection.execute(text("select count(*) from members where erased_at is null")).scalar_one()
+    except WrongVersion as exc:
+        return Finding("database", False, *_told_apart(str(exc)))
     except RegistryError as exc:
-        return Finding("database", False, str(exc), "check MUSTER_DATABASE, and that the server runs")
-    return Finding("database", True, f"{members:,} members")
+        seen = str(exc).removeprefix("connection failed: ")
+        return Finding("database", False, seen, "check MUSTER_DATABASE, and that the server runs")
+    return Finding(
+        "database", True, f"{members:,} members" if members else "no members yet: muster members import FILE"
+    )
+
+
+def _told_apart(reason: str) -> tuple[str, str]:
+    """What is wrong, and what to do about it, of a sentence that says both."""
+    seen, _, remedy = reason.partition(": ")
+    return seen, remedy
 
 
 def _log(settings: Settings) -> Finding:
     try:
         log = parse(settings.log)
+        if isinstance(log, EmbeddedLog) and not log.path.exists():
+            return Finding("log", False, _NOT_MADE, _MAKE_IT)
         differences = check_topics(settings.log, topics(settings.shards))
-    except StreamsError as exc:
+    except LogUnreachable as exc:
         return Finding("log", False, str(exc), "check MUSTER_LOG, and that the broker runs")
+    except StreamsError as exc:
+        return Finding("log", False, *_told_apart(str(exc)))
     kind = "embedded" if isinstance(log, EmbeddedLog) else "Kafka"
     if differences:
         first = differences[0]
-        return Finding(
-            "log", False, f"{kind}; {len(differences)} topics are off, {first.topic} {first.what}", first.remedy
-        )
+        others = f" (and {len(differences) - 1} more)" if differences[1:] else ""
+        return Finding("log", False, f"{kind}; topic {first.topic} {first.what}{others}", first.remedy)
     return Finding("log", True, f"{kind}, all topics are there")
+
+
+def _worker(settings: Settings) -> Finding:
+    """Whoever publishes the outbox holds a lock: a worker does so all its life."""
+    file = _file_of(settings.database)
+    if file is not None and not file.exists():
+        return Finding("worker", False, _NONE_RUNS, _START_ONE)
+    try:
+        with Database(settings.database) as database, one_at_a_time(database, "relay") as nobody_does:
+            pass
+    except DatabaseUnreachable:
+        return Finding("worker", False, "cannot be known", "see the line about the database")
+    if nobody_does:
+        return Finding("worker", False, _NONE_RUNS, _START_ONE)
+    return Finding("worker", True, "at least one runs")
 
 
 def _gateway(settings: Settings) -> Finding:
     host, port = settings.sms.host, settings.sms.port
+    if not _answers(host, port):
+        remedy = "check MUSTER_SMS__HOST and MUSTER_SMS__PORT, or rehearse with: muster smsc-sim"
+        return Finding("gateway", False, f"nobody answers at {host}:{port}", remedy)
+    kind = "simulator" if settings.sms.simulator else "real gateway"
+    return Finding("gateway", True, f"{kind} answers at {host}:{port}")
 
+
+def _email(settings: Settings) -> Finding | None:
+    if settings.email is None:
+        return None
+    host, port = settings.email.host, settings.email.port
+    if not _answers(host, port):
+        remedy = "check MUSTER_EMAIL__HOST and MUSTER_EMAIL__PORT"
+        return Finding("e-mail", False, f"no mail server answers at {host}:{port}", remedy)
+    return Finding("e-mail", True, f"mail server answers at {host}:{port}")
+
+
+def _answers(host: str, port: int) -> bool:
     async def connect() -> None:
         async with asyncio.timeout(_PATIENCE):
             _, writer = await asyncio.open_connection(host, port)
@@ -94,17 +167,15 @@ def _gateway(settings: Settings) -> Finding:
     try:
         asyncio.run(connect())
     except (OSError, TimeoutError):
-        remedy = "check MUSTER_SMS__HOST and MUSTER_SMS__PORT, or rehearse with `muster smsc-sim`"
-        return Finding("gateway", False, f"nobody answers at {host}:{port}", remedy)
-    kind = "simulator" if settings.sms.simulator else "real gateway"
-    return Finding("gateway", True, f"{kind} answers at {host}:{port}")
+        return False
+    return True
 
 
 def _clock(settings: Settings) -> Finding:
     """The database's clock and ours must agree: deadlines and receipts are compared across machines."""
     if settings.clock.speed != 1:
         return Finding("clock", True, f"a rehearsal's, {settings.clock.speed:g} times as fast")
-    if settings.database.startswith("sqlite"):
+    if _file_of(settings.database) is not None:
         return Finding("clock", True, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, one machine")
     try:
         with Database(settings.database) as database, database.snapshot() as connection:
@@ -118,7 +189,8 @@ def _clock(settings: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    folder = settings.home
+    file = _file_of(settings.database)
+    folder = settings.home if file is None else file.parent
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
@@ -128,4 +200,12 @@ def _disk(settings: Settings) -> Finding:
     return Finding("disk", True, seen)
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_database, _log, _gateway, _clock, _disk)
+CHECKS: tuple[Callable[[Settings], Finding | None], ...] = (
+    _database,
+    _log,
+    _worker,
+    _gateway,
+    _email,
+    _clock,
+    _disk,
+)

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from muster.commands.requests import AsJSON
-from muster.doorstep import OUT, REFUSED, fail, open_door, tell
+from muster.doorstep import OUT, REFUSED, fail, local, open_door, table_of, tell
 from registry.errors import NotFound, Refused
 from schemas.export import export
 from streams.dead_letters import DeadLetter, all_letters, put_back
@@ -20,11 +19,12 @@ schemas_app = typer.Typer(no_args_is_help=True, help="The published types as JSO
 
 
 @topics_app.command("create")
-def create() -> None:
+def create(as_json: AsJSON = False) -> None:
     """Make the topics that are missing."""
     with open_door() as door:
-        create_topics(door.settings.log, topics(door.settings.shards))
-        OUT.print("All topics are there.")
+        wanted = topics(door.settings.shards)
+        create_topics(door.settings.log, wanted)
+        tell({"topics": [topic.name for topic in wanted]}, "All topics are there.", as_json=as_json)
 
 
 @topics_app.command("check")
@@ -50,9 +50,9 @@ def list_letters(as_json: AsJSON = False) -> None:
         if as_json:
             tell({"dead_letters": [_facts(letter) for letter in letters]}, "", as_json=True)
             return
-        table = Table("id", "when", "reason", "retried")
+        table = table_of("id", "when", "reason", "retried")
         for letter in letters:
-            table.add_row(letter.id, f"{letter.time:%Y-%m-%d %H:%M:%S}", letter.reason, "yes" if letter.retried else "")
+            table.add_row(letter.id, local(letter.time), letter.reason, "yes" if letter.retried else "")
         OUT.print(table if letters else "No dead letters.")
 
 
@@ -63,7 +63,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJSO
         letter = _find(door.settings.log, letter_id)
         value = (letter.raw.value or b"").decode("utf-8", "replace")
         facts = {**_facts(letter), "value": value, "headers": [name for name, _ in letter.raw.headers]}
-        words = f"{letter.id}  {letter.time:%Y-%m-%d %H:%M:%S}\nreason: {letter.reason}\n{value}"
+        words = f"{letter.id}  {local(letter.time)}\nreason: {letter.reason}\n{value}"
         if as_json:
             tell(facts, "", as_json=True)
         else:
@@ -82,11 +82,12 @@ def retry(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJS
 
 
 @schemas_app.command("export")
-def export_schemas(folder: Path) -> None:
+def export_schemas(folder: Path, as_json: AsJSON = False) -> None:
     """Write one JSON Schema per type into a folder."""
     if folder.exists() and not folder.is_dir():
         fail(REFUSED, f"{folder}: is a file; name a folder")
-    OUT.print(f"{len(export(folder))} schemas are in {folder}.")
+    count = len(export(folder))
+    tell({"schemas": count, "folder": str(folder)}, f"{count} schemas are in {folder}.", as_json=as_json)
 
 
 def _find(log_url: str, letter_id: str) -> DeadLetter:

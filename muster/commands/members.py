@@ -1,22 +1,24 @@
 """`muster members`: import, generate, show, opt out, erase."""
 
 import uuid
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Connection
 
 from agents import doors
 from agents.routes import post
 from muster.commands.requests import AsJSON
-from muster.doorstep import BAD_INPUT, ERR, Door, fail, open_door, tell
+from muster.doorstep import BAD_INPUT, ERR, Door, fail, local, open_door, tell
 from registry import outbox
 from registry.erasure import erase as erase_member
 from registry.importing.errors import UnusableFile
 from registry.importing.run import ImportReport, Milestone, News, import_members
-from registry.profile import profile
+from registry.profile import Profile, profile
 from rehearsal.generate import generate_members
 from schemas.words import Channel, Purpose
 
@@ -119,9 +121,27 @@ def show(member_id: MemberID, as_json: AsJSON = False) -> None:
     """What the registry knows about a member: for registry keepers, on request of the member."""
     with open_door() as door, door.database.snapshot() as connection:
         known = profile(connection, member_id)
-        facts: dict[str, object] = {"member_id": member_id, **known.attributes}
-        words = "\n".join(f"{name}: {value}" for name, value in facts.items() if value is not None)
-        tell(facts, words, as_json=as_json)
+        facts: dict[str, object] = {
+            "member_id": member_id,
+            **{name: value for name, value in known.attributes.items() if name != "id"},
+            "consents": {name: asdict(said) for name, said in known.consents.items()},
+            "opt_outs": [asdict(refusal) for refusal in known.opt_outs],
+        }
+        tell(facts, escape(_known(known)), as_json=as_json)
+
+
+def _known(known: Profile) -> str:
+    """A line for each thing that is known."""
+    lines = [f"member {known.member_id}"]
+    lines += [f"{name}: {value}" for name, value in known.attributes.items() if value is not None and name != "id"]
+    for name, said in known.consents.items():
+        lines.append(
+            f"consent {name}: {'yes' if said.given else 'no'}, {said.on or 'no day'}, {said.source or 'no source'}"
+        )
+    for refusal in known.opt_outs:
+        since = f" since {local(refusal.at)}" if refusal.at else ""
+        lines.append(f"opted out of {refusal.purpose or 'everything'} by {refusal.channel or 'any channel'}{since}")
+    return "\n".join(lines)
 
 
 @app.command("opt-out")

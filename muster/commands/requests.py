@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 import yaml
 from pydantic import ValidationError
-from rich.table import Table
 
 from agents import doors
-from muster.doorstep import BAD_INPUT, OUT, fail, open_door, problems_of, tell
+from muster.doorstep import BAD_INPUT, OUT, fail, local, open_door, problems_of, table_of, tell
 from registry import appeals
 from schemas.spec import AppealSpec
 
@@ -85,7 +84,7 @@ def list_requests(as_json: AsJSON = False) -> None:
             ]
             tell({"requests": facts}, "", as_json=True)
             return
-        table = Table("request", "kind", "status", "filed", "by")
+        table = table_of("request", "kind", "status", "filed", "by")
         for row in rows:
-            table.add_row(row.request_id, row.kind, row.status, f"{row.filed_at:%Y-%m-%d %H:%M}", row.filed_by)
+            table.add_row(row.request_id, row.kind, row.status, local(row.filed_at), row.filed_by)
         OUT.print(table if rows else "No help request has been filed yet: muster request file SPEC")

@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 
-from muster.doorstep import BAD_INPUT, OUT, REFUSED, UNREACHABLE, fail, open_door
-from muster.listening import PortTaken, port_named
+from muster.doorstep import BAD_INPUT, OUT, fail, open_door, translated
+from muster.listening import port_named
 from muster.logs import set_up_logs
 from muster.settings import Settings
-from registry.errors import DatabaseUnreachable
-from streams.errors import BadLogURL, LogUnreachable, WorkerRunning, WrongVersion
 from streams.url import EmbeddedLog, parse
 
 _USUAL_HTTP_PORT = 8080
@@ -45,10 +43,8 @@ def console(
     def ready(listening: int) -> None:
         typer.echo(f"The pages are on http://{settings.http_host}:{listening}/health   Ctrl-C stops them.")
 
-    try:
+    with translated():
         asyncio.run(serve(settings, email, now, ready))
-    except PortTaken as exc:
-        fail(UNREACHABLE, str(exc))
 
 
 def up(
@@ -96,16 +92,8 @@ def _work(settings: Settings, *, with_site: bool = False) -> None:
     from muster.wiring import work  # noqa: PLC0415 - heavy, and only these commands need it
 
     set_up_logs()
-    try:
+    with translated():
         if settings.metrics_port:
             with port_named("MUSTER_METRICS_PORT", settings.metrics_host, settings.metrics_port):
                 start_http_server(settings.metrics_port, addr=settings.metrics_host)
         asyncio.run(work(settings, with_site=with_site))
-    except (WorkerRunning, WrongVersion, BadLogURL) as exc:
-        fail(REFUSED, str(exc))
-    except LogUnreachable as exc:
-        fail(UNREACHABLE, f"the log cannot be reached ({exc}): check MUSTER_LOG, or `muster doctor`")
-    except DatabaseUnreachable as exc:
-        fail(UNREACHABLE, f"the database cannot be reached ({exc}): check MUSTER_DATABASE, or `muster doctor`")
-    except PortTaken as exc:
-        fail(UNREACHABLE, str(exc))

@@ -19,6 +19,7 @@ from muster.demo.recall import recall
 from muster.demo.report import Findings, facts, show
 from muster.demo.site import Plan, Site, open_site
 from muster.demo.story import Narrator, launch, story_spec, until_closed
+from muster.demo.tour import write_tour
 from rehearsal.coordinators import screen_answers
 from rehearsal.generate import generate_members
 from rehearsal.seats import staff_seats
@@ -69,16 +70,19 @@ async def rehearse(options: Options, console: Console) -> dict[str, object]:
         desk = RehearsalDesk(site.database, shards=site.settings.shards, now=site.clock.now, new_id=_new_id)
         stage = Stage(options, site, desk, console, partial(ensure_alive, worker, site.worker_log(1)))
         figures = await _perform(stage, float(imported["rows_per_second"]), began)  # type: ignore[arg-type]
+        tour = write_tour(site, [site.gateway_pid, worker.pid]) if options.keep else ""
     if options.report is not None:
         options.report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     show(figures, console)
+    console.print(tour, markup=False, highlight=False, soft_wrap=True)
     return figures
 
 
 async def _perform(stage: Stage, rows_per_second: float, began: float) -> dict[str, object]:
     options, console, site = stage.options, stage.console, stage.site
     console.print(
-        f"[bold]2[/] The appeal: platelets, group AB, {options.need} donors, four hours at {options.speed:g}x"
+        f"[bold]2[/] The appeal: platelets, group AB, {options.need} donors, four hours at {options.speed:g}x",
+        highlight=False,
     )
     telephone = Telephone(site.session, site.witness.url)
     now, speed, seed = site.clock.now, options.speed, options.seed
@@ -97,7 +101,10 @@ async def _perform(stage: Stage, rows_per_second: float, began: float) -> dict[s
     told = counts.get(f"stand-down/{story}/0", {})
     waves = [counts[name] for name in counts if name.startswith(f"mass/{story}/")]
     largest = max(waves, key=lambda wave: wave["messages"])
-    console.print("[bold]3[/] The recall drill: the deciding confirmation comes when half of the messages have left")
+    console.print(
+        "[bold]3[/] The recall drill: the deciding confirmation comes when half of the messages have left",
+        soft_wrap=True,
+    )
     drill, recall_ms = await recall(
         site, stage.desk, size=min(_DRILL_SIZE, round(options.members * 2 / 3)), share=0.5, alive=stage.alive
     )

@@ -65,12 +65,19 @@ class Site:
     """A gateway that runs, and as many workers as are started."""
 
     def __init__(
-        self, plan: Plan, settings: Settings, environment: Mapping[str, str], witness: Witness, stack: AsyncExitStack
+        self,
+        plan: Plan,
+        settings: Settings,
+        environment: Mapping[str, str],
+        witness: Witness,
+        gateway_pid: int,
+        stack: AsyncExitStack,
     ) -> None:
         self.plan = plan
         self.settings = settings
         self.environment = environment
         self.witness = witness
+        self.gateway_pid = gateway_pid
         self.commands = Commands(environment)
         self.clock = AppealClock(settings.clock.start, settings.clock.speed)
         self.database = stack.enter_context(Database(settings.database))
@@ -122,7 +129,7 @@ async def open_site(plan: Plan) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         witness = Witness(f"http://127.0.0.1:{http}", session)
-        await stack.enter_async_context(
+        gateway = await stack.enter_async_context(
             running(
                 "smsc-sim",
                 *("smsc-sim", "--port", str(smpp), "--http-port", str(http)),
@@ -133,7 +140,7 @@ async def open_site(plan: Plan) -> AsyncIterator[Site]:
                 keep=plan.keep,
             )
         )
-        yield Site(plan, settings, environment, witness, stack)
+        yield Site(plan, settings, environment, witness, gateway.pid, stack)
 
 
 def _overrides(plan: Plan, smpp: int) -> dict[str, object]:

@@ -10,11 +10,15 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from streams.errors import LogUnreachable
 from streams.topics import Topic
 
+BOOTSTRAP_MS = 8_000  # so long a person waits to hear that no broker answers; the library would take half a minute
+
 
 @contextmanager
 def _admin(servers: Sequence[str]) -> Iterator[KafkaAdminClient]:
     try:
-        admin = KafkaAdminClient(bootstrap_servers=list(servers), request_timeout_ms=15_000)
+        admin = KafkaAdminClient(
+            bootstrap_servers=list(servers), bootstrap_timeout_ms=BOOTSTRAP_MS, request_timeout_ms=15_000
+        )
     except KafkaError as exc:
         raise LogUnreachable(f"no broker answers at {', '.join(servers)}") from exc
     try:

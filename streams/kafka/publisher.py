@@ -8,6 +8,7 @@ from kafka.errors import KafkaError
 from schemas.outgoing import Outgoing
 from streams.errors import LogUnreachable
 from streams.inbox import Raw
+from streams.kafka import admin
 
 _PATIENCE_SECONDS = 15
 
@@ -19,6 +20,7 @@ class KafkaPublisher:
         try:
             self._producer = KafkaProducer(
                 bootstrap_servers=list(servers),
+                bootstrap_timeout_ms=admin.BOOTSTRAP_MS,
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=0,

@@ -11,9 +11,18 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from typer.testing import CliRunner
+
+from muster.cli import app
 from tests.servers.process import ServerProcess, free_port
 
 START_SECONDS = 40
+IMPATIENT = """
+import streams.kafka.admin
+streams.kafka.admin.BOOTSTRAP_MS = 300
+from muster.cli import main
+main()
+"""
 NIGHT = """\
 kind: blood
 programme: platelets
@@ -52,9 +61,17 @@ class House:
         return own | {"MUSTER_HOME": str(self.home), "MUSTER_STAFF": "officer", "COLUMNS": "120"} | self.settings
 
     def type(self, *words: str, **settings: str) -> Typed:
-        """Type a command and wait for its end."""
+        """Type a command and wait for its end.  In this process, which is ten times as fast."""
+        theirs: dict[str, str | None] = {name: None for name in os.environ if name.startswith("MUSTER_")}
+        done = CliRunner().invoke(app, words, env=theirs | self.environment | settings, catch_exceptions=False)
+        return Typed(done.exit_code, done.stdout, done.stderr)
+
+    def start(self, *words: str, **settings: str) -> Typed:
+        """The same in a process of its own: for a command that should stay and will not, and for Kafka's client, which
+        leaves sockets behind when no broker answers.  That is noticed sooner here.
+        """
         done = subprocess.run(
-            [sys.executable, "-m", "muster", *words],
+            [sys.executable, "-c", IMPATIENT, *words],
             env=self.environment | settings,
             capture_output=True,
             text=True,

@@ -1,0 +1,212 @@
+"""The `muster` command as somebody at a terminal meets it: what it prints, and what its exit code says."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.muster.house import NIGHT, House, members_csv
+from tests.servers.process import free_port
+
+DONE, BAD_INPUT, REFUSED, UNREACHABLE = 0, 2, 3, 4
+SPEC = NIGHT % ""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Three members, one request that was launched; nobody works."""
+    house = House(tmp_path_factory.mktemp("muster") / "home")
+    table = members_csv(house.home.parent / "members.csv", *({"mobile": f"1790000000{n}"} for n in range(3)))
+    house.ask("members", "import", str(table))
+    house.launch(SPEC)
+    return house
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    return path
+
+
+def test_everything_that_prints_facts_prints_them_as_json_too(house: House, spec: Path, tmp_path: Path):
+    request = house.ask("request", "file", str(spec))["request_id"]
+    (first,) = house.ask("appeal", "list")["appeals"]
+    appeal = first["appeal_id"]
+    printed = {
+        ("request", "verify", request): {"request_id", "status"},
+        ("request", "list"): {"requests"},
+        ("appeal", "preview", str(spec)): {"members", "matched", "excluded", "messages", "segments", "estimated_seconds"},
+        ("appeal", "launch", request): {"appeal_id"},
+        ("appeal", "list"): {"appeals"},
+        ("appeal", "pause", appeal): {"appeal_id", "ordered"},
+        ("appeal", "stop", appeal): {"appeal_id", "ordered"},
+        ("members", "show", "1"): {"member_id", "consents", "opt_outs", "mobile"},
+        ("members", "opt-out", "2"): {"member_id", "opted_out"},
+        ("members", "erase", "3"): {"member_id", "erased"},
+        ("members", "generate", "--count", "2", "--out", str(tmp_path / "made-up.csv")): {"count", "out", "people"},
+        ("answer", "record", "yes", "--member", "1", "--appeal", appeal): {"appeal_id", "member_id", "answer"},
+        ("database", "migrate"): {"migrated"},
+        ("topics", "create"): {"topics"},
+        ("topics", "check"): {"differences"},
+        ("dead-letters", "list"): {"dead_letters"},
+        ("schemas", "export", str(tmp_path / "schemas")): {"schemas", "folder"},
+    }  # fmt: skip
+    facts = {words: house.ask(*words) for words in printed}
+    assert {words: names - facts[words].keys() for words, names in printed.items()} == {
+        words: set() for words in printed
+    }
+    assert facts["members", "show", "1"]["consents"]["blood"]["given"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "remedy"),
+    [
+        ("need: 1", "need", "greater than or equal to 1"),
+        ("blood: {abo: AB}", "blood.abo", "'A', 'B', 'AB' or 'O'"),
+        ("programme: platelets", "programme", "platelets, whole-blood"),
+        ("deadline: 4h", "deadline", "4h"),
+        ("kind: blood", "colour", "Extra inputs are not permitted"),
+    ],
+)
+def test_a_broken_spec_names_the_field_and_the_remedy(house: House, spec: Path, wrong: str, field: str, remedy: str):
+    broken = {
+        "need": "need: 0",
+        "blood.abo": "blood: {abo: X}",
+        "programme": "programme: moon-landing",
+        "deadline": "deadline: soon",
+        "colour": "kind: blood\ncolour: red",
+    }
+    spec.write_text(SPEC.replace(wrong, broken[field]), encoding="utf-8")
+    for command in (("request", "file"), ("appeal", "preview")):
+        typed = house.type(*command, str(spec))
+        assert (typed.code, typed.out) == (BAD_INPUT, "")
+        assert typed.err.startswith(f"{field}:")
+        assert remedy in typed.err
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file"),
+        ("a: [", "is not YAML"),
+        ("platelets", "`field: value`"),
+        (b"\xd1\xaa\xd0", "is not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_spec_is_named(house: House, tmp_path: Path, content: str | bytes | None, reason: str):
+    path = tmp_path / "night.yaml"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    typed = house.type("request", "file", str(path))
+    assert typed.code == BAD_INPUT
+    assert "night.yaml" in typed.err
+    assert reason in typed.err
+
+
+def test_what_may_not_be_is_refused(house: House, spec: Path):
+    request = house.ask("request", "file", str(spec))["request_id"]
+    unverified = house.type("appeal", "launch", request)
+    house.ask("request", "verify", request)
+    first, second = (house.type("appeal", "launch", request, "--json") for _ in range(2))
+    assert (unverified.code, first.code, second.code) == (REFUSED, DONE, REFUSED)
+    assert "verif" in unverified.err
+    assert "already launched" in second.err
+    assert house.type("appeal", "resume", first.facts["appeal_id"]).code == REFUSED
+    assert house.type("appeal", "status", "a-0000").code == REFUSED
+    assert house.type("members", "show", "99").code == REFUSED
+
+
+def test_a_log_that_is_away_is_named_and_what_was_ordered_is_kept(house: House, spec: Path):
+    away = f"kafka://127.0.0.1:{free_port()}"
+    checked = house.start("topics", "check", MUSTER_LOG=away)
+    filed = house.start("request", "file", str(spec), "--json", MUSTER_LOG=away)
+    assert checked.code == UNREACHABLE
+    assert "MUSTER_LOG" in checked.err
+    assert filed.code == DONE
+    assert "Saved" in filed.err
+    assert filed.facts["request_id"]
+
+
+def test_a_database_that_is_away_is_named(house: House):
+    away = f"postgresql://muster@127.0.0.1:{free_port()}/muster"
+    typed = house.type("appeal", "list", MUSTER_DATABASE=away)
+    assert typed.code == UNREACHABLE
+    assert "MUSTER_DATABASE" in typed.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MUSTER_LOG", "kafka.example:9092"),
+        ("MUSTER_DATABASE", "mysql://muster@db/muster"),
+        ("MUSTER_DATABASE", "postgresql://muster@db:port/muster"),
+        ("MUSTER_HOME", "/dev/null/home"),
+        ("MUSTER_SHARDS", "none"),
+        ("MUSTER_SMS__PORT", "0"),
+        ("MUSTER_CLOCK__SPEED", "0"),
+    ],
+)
+def test_a_wrong_setting_is_named(house: House, name: str, value: str):
+    typed = house.type("appeal", "list", **{name: value})
+    assert typed.code == BAD_INPUT
+    assert typed.err.startswith(f"{name}: ")
+    assert len(typed.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"MUSTER_EMAIL__HOST": "mail"}, "MUSTER_EMAIL__SECRET"),
+        ({"MUSTER_EMAIL__SECRET": "short"}, "MUSTER_EMAIL__SECRET"),
+        ({"MUSTER_EMAIL_INBOUND__DOMAIN": "in.centre.test"}, "MUSTER_EMAIL__INBOUND_DOMAIN"),
+    ],
+)
+def test_half_an_email_channel_is_none(house: House, settings: dict[str, str], named: str):
+    typed = house.type("appeal", "list", **settings)
+    assert typed.code == BAD_INPUT
+    assert named in typed.err
+    assert "short" not in typed.err.replace("shorter", "")
+
+
+def test_another_releases_database_and_log_are_refused_untouched(tmp_path: Path):
+    house = House(tmp_path / "home")
+    assert house.type("topics", "create").code == DONE
+    for name, statement in {
+        "muster.db": "UPDATE muster_version SET version_num = '9999'",
+        "log.db": "PRAGMA user_version = 99",
+    }.items():
+        with sqlite3.connect(house.home / name) as connection:
+            connection.execute(statement)
+        connection.close()
+        before = (house.home / name).read_bytes()
+        typed = house.type("topics", "check")
+        assert typed.code == REFUSED, typed.err
+        assert "99" in typed.err
+        assert (house.home / name).read_bytes() == before
+        (house.home / name).unlink()
+
+
+def test_a_second_worker_on_the_embedded_log_is_refused(house: House):
+    with house.working("up"):
+        second = house.start("worker", MUSTER_METRICS_PORT="0")
+        assert second.code == REFUSED
+        assert "already runs" in second.err
+        taken = house.start("worker")
+        assert taken.code == UNREACHABLE
+        assert taken.err.startswith("MUSTER_METRICS_PORT")
+
+
+def test_the_web_pages_need_the_secret_of_the_links(house: House):
+    typed = house.type("console")
+    assert typed.code == BAD_INPUT
+    assert typed.err.startswith("MUSTER_EMAIL__SECRET: ")
+
+
+def test_help_names_every_command_and_the_exit_codes(house: House):
+    typed = house.type("--help")
+    assert typed.code == DONE
+    assert "0 done, 2 bad input, 3 refused, 4 something cannot be reached" in " ".join(typed.out.split())
+    assert house.type("appeal", "lunch").code == BAD_INPUT
+    assert json.loads(house.type("request", "list", "--json").out)
