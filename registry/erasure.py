@@ -56,7 +56,7 @@ def erase(connection: Connection, member_id: int, *, at: datetime) -> list[Membe
     )
     connection.execute(insert(ERASED_CARDS).values(fingerprint=fingerprint(row.card_number), at=at))
     if row.mobile is not None:
-        sharing.settle(connection, [row.mobile], revision)
+        sharing.settle(connection, revision, left=[row.mobile])
     return [MemberErased(member_id=member_id), MemberChanged(member_id=member_id, revision=revision)]
 
 

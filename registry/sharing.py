@@ -8,21 +8,16 @@ from registry.lists import among
 from registry.members import MEMBERS
 
 
-def settle(connection: Connection, mobiles: Sequence[str], revision: int) -> None:
-    """Mark whoever shares one of these mobiles, and unmark whoever now has one alone."""
-    if not mobiles:
-        return
-    listed = among(connection, MEMBERS.c.mobile, mobiles)
-    owners = select(MEMBERS.c.mobile).where(listed).group_by(MEMBERS.c.mobile)
-    for shared, having in ((True, func.count() > 1), (False, func.count() == 1)):
-        with_so_many = owners.having(having)
-        if not shared:
-            # Few are marked, so the marked ones are looked for first and counted then.
-            with_so_many = with_so_many.where(
-                MEMBERS.c.mobile.in_(select(MEMBERS.c.mobile).where(listed, MEMBERS.c.mobile_shared))
-            )
+def settle(connection: Connection, revision: int, *, arrived: Sequence[str] = (), left: Sequence[str] = ()) -> None:
+    """Mark whoever shares a mobile that somebody got, and unmark whoever has one alone that somebody gave up."""
+    mobile, shared = MEMBERS.c.mobile, MEMBERS.c.mobile_shared
+    if arrived:
+        several = select(mobile).where(among(connection, mobile, arrived)).group_by(mobile).having(func.count() > 1)
         connection.execute(
-            update(MEMBERS)
-            .where(MEMBERS.c.mobile.in_(with_so_many), MEMBERS.c.mobile_shared.is_(not shared))
-            .values(mobile_shared=shared, revision=revision)
+            update(MEMBERS).where(mobile.in_(several), shared.is_(False)).values(mobile_shared=True, revision=revision)
+        )
+    if left:
+        alone = select(mobile).where(among(connection, mobile, left)).group_by(mobile).having(func.count() == 1)
+        connection.execute(
+            update(MEMBERS).where(mobile.in_(alone), shared.is_(True)).values(mobile_shared=False, revision=revision)
         )

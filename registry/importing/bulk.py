@@ -1,6 +1,6 @@
 """Writes many members at once in the manner of each database: `executemany` on SQLite, COPY on PostgreSQL."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -8,18 +8,16 @@ import psycopg
 from sqlalchemy import Connection
 
 from registry.errors import DatabaseUnreachable
-from registry.importing.rows import STORED, Values
+from registry.importing.chunk import STORED, Columns, Values
 
-_INSERTED: Final = ("id", "bucket", "revision", "number_opt_outs", *STORED)
 _NEW_NUMBER: Final = "mobile_shared = false, sms_failed_at = NULL, sms_failed_status = NULL"
-NewRow = tuple[int, int, int, Values]  # id, bucket, what was refused for its number, values
 
 
 class Bulk(Protocol):
     """Writes members by the thousand, in the caller's transaction."""
 
-    def insert(self, connection: Connection, rows: Iterable[NewRow], revision: int) -> None:
-        """Add these members."""
+    def insert(self, connection: Connection, columns: Columns) -> None:
+        """Add the members whose values stand side by side in these columns; other columns keep their defaults."""
 
     def update(self, connection: Connection, rows: Sequence[tuple[int, Values]], revision: int) -> None:
         """Give these members (by id) new values."""
@@ -32,18 +30,14 @@ class SQLiteBulk:
     """Plain tuples: SQLAlchemy's own way would make a dict of each row."""
 
     def __init__(self) -> None:
-        marks = ", ".join("?" * len(_INSERTED))
-        self._insert = f"INSERT INTO members ({', '.join(_INSERTED)}) VALUES ({marks})"  # noqa: S608 - constants
         assignments = ", ".join(f"{name} = ?" for name in (*STORED, "revision"))
         self._update = f"UPDATE members SET {assignments} WHERE id = ?"  # noqa: S608 - constants
         self._moved = f"UPDATE members SET number_opt_outs = ?, {_NEW_NUMBER} WHERE id = ?"  # noqa: S608 - constants
 
-    def insert(self, connection: Connection, rows: Iterable[NewRow], revision: int) -> None:
-        _many(
-            connection,
-            self._insert,
-            [(member, bucket, revision, refused, *values) for member, bucket, refused, values in rows],
-        )
+    def insert(self, connection: Connection, columns: Columns) -> None:
+        marks = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO members ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of columns
+        _many(connection, statement, list(zip(*columns.values(), strict=True)))
 
     def update(self, connection: Connection, rows: Sequence[tuple[int, Values]], revision: int) -> None:
         _many(connection, self._update, [(*values, revision, member) for member, values in rows])
@@ -60,10 +54,10 @@ def _many(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -
 class PostgresBulk:
     """New members by COPY; changed ones by COPY into a passing table and one statement over all of them."""
 
-    def insert(self, connection: Connection, rows: Iterable[NewRow], revision: int) -> None:
-        with _cursor(connection) as cursor, cursor.copy(_copy("members", _INSERTED)) as copy:
-            for member, bucket, refused, values in rows:
-                copy.write_row((member, bucket, revision, refused, *values))
+    def insert(self, connection: Connection, columns: Columns) -> None:
+        with _cursor(connection) as cursor, cursor.copy(_copy("members", tuple(columns))) as copy:
+            for row in zip(*columns.values(), strict=True):
+                copy.write_row(row)
 
     def update(self, connection: Connection, rows: Sequence[tuple[int, Values]], revision: int) -> None:
         if not rows:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import date
-from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from decisions.blood_words import blood_of, rhd_of
@@ -82,7 +81,7 @@ class ConsentReader:
             if (statement := self._statement(f"consent_{subject}", cell, on, source)) is not None
         }
         stored = merged({}, said, today=self._today)
-        return Consent(MappingProxyType(said), mask_of(stored), render(stored))
+        return Consent(said, mask_of(stored), render(stored))
 
     def _statement(self, column: str, cell: str, on: str, source: str) -> Statement | None:
         word = folded(cell)

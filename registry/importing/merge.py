@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from decisions.consents import mask_of, merged, parse, render
-from registry.importing.rows import STORED, Row, Values
+from registry.importing.chunk import STORED, Row, Values
 
 _PLAIN: Final = {
     "name": "name",

@@ -7,6 +7,7 @@ quote that is never closed would swallow the rest of the file; it costs only its
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import BinaryIO, Final
 
 _QUOTE: Final = b'"'
@@ -15,25 +16,30 @@ _LONGEST: Final = 50  # physical lines of one record; more means that a quote wa
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Records that follow one another: bytes, first lines, which have an unclosed quote; and where the next begins."""
+    """Records that follow one another: bytes, first lines, which have an unclosed quote; and where the next begins.
+
+    `quoted` says whether there is any quote among them.
+    """
 
     records: list[bytes]
     lines: Sequence[int]
     unclosed: frozenset[int]
     end: int
     next_line: int
+    quoted: bool
 
 
 def blocks(file: BinaryIO, *, offset: int, line: int, size: int, separator: str) -> Iterator[Block]:
     """The records from this offset on, which is the start of this physical line, in blocks of about `size` bytes."""
     file.seek(offset)
-    while lines := file.readlines(size):
-        if any(_QUOTE in text for text in lines):
+    while text := file.read(size):
+        text += file.readline()
+        lines = BytesIO(text).readlines()
+        if _QUOTE in text:
             block = _cut_quoted(file, lines, offset, line, separator)
         else:
-            block = Block(
-                lines, range(line, line + len(lines)), frozenset(), offset + sum(map(len, lines)), line + len(lines)
-            )
+            following = line + len(lines)
+            block = Block(lines, range(line, following), frozenset(), offset + len(text), following, quoted=False)
         yield block
         offset, line = block.end, block.next_line
 
@@ -51,7 +57,8 @@ def _cut_quoted(file: BinaryIO, lines: list[bytes], offset: int, line: int, sepa
         records.append(b"".join(lines[position : position + max(length, 1)]))
         position += max(length, 1)
     # Lines that were only looked at, in search of a closing quote, belong to this block as well: they are cut above.
-    return Block(records, starts, frozenset(unclosed), offset + sum(map(len, lines)), line + len(lines))
+    end = offset + sum(map(len, lines))
+    return Block(records, starts, frozenset(unclosed), end, line + len(lines), quoted=True)
 
 
 def _record_length(file: BinaryIO, lines: list[bytes], start: int, separator: str) -> int:

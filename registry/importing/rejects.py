@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from registry.importing.rows import Reject
+from registry.importing.chunk import Reject
 
 _HEADER: Final = ("line", "column", "value", "reason", "remedy")
 _BOM: Final = "\ufeff"  # without it Excel takes UTF-8 for something else

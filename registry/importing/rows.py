@@ -6,82 +6,42 @@ combination of consents) is looked up the next time.
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from decisions.consents import Statements
 from decisions.districts import Districts
 from decisions.permissions import EVERYTHING, bit
 from registry.importing import cells
+from registry.importing.chunk import STORED, Chunk, Reject, Rows
 from registry.importing.describe import describe
 from registry.importing.fields import BY_NAME
 from registry.importing.groups import BLOOD, CONSENTS, BadGroup, Blood, ConsentReader, blood
 from registry.importing.records import Block
 from registry.importing.survey import Survey
 
-# The columns of the members table that a file fills, in the order of a row's values.
-STORED: Final = (
-    *("card_number", "name", "mobile", "email", "preferred_channel", "language", "sex", "birth_date"),
-    *("district", "union_name", "abo", "abo_source", "rhd", "rhd_source", "blood_subtype", "last_donation_on"),
-    *("last_donation_component", "deferred_until", "deferral_code", "skills", "consents", "consent_record", "opt_outs"),
-)
-Values = tuple[Any, ...]
 _CACHE: Final = (
     200_000  # understood texts of a column or group that are kept; more than all days that people are born on
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """Why a row, or a cell of it, cannot be imported.  `value` is the class of the value, never the value."""
-
-    line: int
-    column: str
-    value: str
-    reason: str
-    remedy: str
-
-
-class Row(NamedTuple):
-    """A row that can be stored.  `said` are its consents as the file states them."""
-
-    line: int
-    values: Values
-    said: Statements
-
-
-@dataclass(slots=True)
-class Chunk:
-    """What became of a block.  `records` counts rows that are not blank, good and bad."""
-
-    records: int = 0
-    rows: list[Row] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    rejected_lines: set[int] = field(default_factory=set)
-
-    def reject(self, reject: Reject) -> None:
-        self.rejects.append(reject)
-        self.rejected_lines.add(reject.line)
+_UNIQUE: Final = frozenset(("card_number", "mobile", "email"))  # hardly ever the same twice: not worth remembering
+Understand = Callable[[Any], Any]
 
 
 class _Remembered(dict[Any, Any]):
-    """What texts mean.  A bad one is remembered as its error."""
+    """What texts mean."""
 
-    def __init__(self, understand: Callable[[Any], Any]) -> None:
+    def __init__(self, understand: Understand) -> None:
         super().__init__()
         self._understand = understand
-        self.any_bad = False
 
     def __missing__(self, text: Any) -> Any:  # noqa: ANN401 - a cell or a tuple of cells
-        try:
-            meaning = self._understand(text)
-        except ValueError as exc:
-            meaning = exc
-            self.any_bad = True
+        meaning = self._understand(text)
         if len(self) < _CACHE:
             self[text] = meaning
         return meaning
+
+
+def _remembering(understand: Understand) -> Understand:
+    return _Remembered(understand).__getitem__
 
 
 class RowReader:
@@ -90,34 +50,41 @@ class RowReader:
     def __init__(self, survey: Survey, districts: Districts, today: date) -> None:
         self._survey = survey
         self._place = {column.name: place for place, column in enumerate(survey.columns) if column}
-        self._single = {name: _Remembered(read) for name, read in _readers(districts, today).items()}
-        self._blood = _Remembered(blood)
-        self._consents = _Remembered(ConsentReader(today))
+        self._single = {
+            name: read if name in _UNIQUE else _remembering(read) for name, read in _readers(districts, today).items()
+        }
+        self._blood = _remembering(blood)
+        self._consents = _remembering(ConsentReader(today))
 
     def read(self, block: Block) -> Chunk:
         """The good rows of this block and the reasons for the others."""
-        chunk = Chunk()
+        chunk = Chunk(block.end, block.next_line)
         lines, table = self._table(block, chunk)
         if table:
             self._understand(lines, table, chunk)
         return chunk
 
-    def _table(self, block: Block, chunk: Chunk) -> tuple[list[int], list[list[str]]]:
+    def _table(self, block: Block, chunk: Chunk) -> tuple[Sequence[int], Sequence[list[str]]]:
         """The rows with the right number of cells, and the lines where they begin."""
+        width, card = len(self._survey.columns), self._place["card_number"]
+        parsed = self._parsed(block, chunk)
         lines, table = [], []
-        width = len(self._survey.columns)
-        for line, row in zip(block.lines, self._parsed(block, chunk), strict=True):
+        for line, row in zip(block.lines, parsed, strict=True):
             if row is None:
                 chunk.records += 1
-            elif any(row) and any(map(str.strip, row)):
-                chunk.records += 1
+            elif len(row) == width and row[card].strip():
+                lines.append(line)
+                table.append(row)
+            elif any(map(str.strip, row)):
                 if len(row) > width and not any(row[width:]):
                     row = row[:width]  # noqa: PLW2901 - spreadsheets pad rows with empty cells
                 if len(row) == width:
                     lines.append(line)
                     table.append(row)
                 else:
+                    chunk.records += 1
                     chunk.reject(_ragged(line, len(row), width))
+        chunk.records += len(table)
         return lines, table
 
     def _parsed(self, block: Block, chunk: Chunk) -> Sequence[list[str] | None]:
@@ -148,7 +115,7 @@ class RowReader:
             chunk.reject(_bad_quotes(line))
         return None
 
-    def _understand(self, lines: list[int], table: list[list[str]], chunk: Chunk) -> None:
+    def _understand(self, lines: Sequence[int], table: Sequence[list[str]], chunk: Chunk) -> None:
         columns = list(zip(*table, strict=True))
         meanings = {name: self._column(name, lines, columns, chunk) for name in self._single}
         blood_columns = zip(*self._group(BLOOD, self._blood, lines, columns, chunk), strict=True)
@@ -156,63 +123,65 @@ class RowReader:
         said, meanings["consents"], meanings["consent_record"] = zip(
             *self._group(CONSENTS, self._consents, lines, columns, chunk), strict=True
         )
-        rows = zip(lines, zip(*(meanings[name] for name in STORED), strict=True), said, strict=True)
         self._refuse_superseded(lines, meanings["card_number"], chunk)
-        chunk.rows.extend(Row(*row) for row in rows if row[0] not in chunk.rejected_lines)
+        rows = Rows(lines, {name: meanings[name] for name in STORED}, said)
+        chunk.rows = rows.where([line not in chunk.rejected_lines for line in lines]) if chunk.rejected_lines else rows
 
-    def _column(self, name: str, lines: list[int], columns: Sequence[Sequence[str]], chunk: Chunk) -> Sequence[Any]:
-        meaning = self._single[name]
+    def _column(self, name: str, lines: Sequence[int], columns: Sequence[Sequence[str]], chunk: Chunk) -> Sequence[Any]:
+        understand = self._single[name]
         field_name = _FIELD_OF.get(name, name)
         place = self._place.get(field_name)
         if place is None:
-            return [meaning[""]] * len(lines)
-        understood = [meaning[text] for text in columns[place]]
-        if meaning.any_bad:
-            for line, text, value in zip(lines, columns[place], understood, strict=True):
-                if isinstance(value, ValueError):
-                    chunk.reject(self._bad_cell(line, field_name, text, value))
-        return understood
+            return [understand("")] * len(lines)
+        try:
+            return list(map(understand, columns[place]))
+        except ValueError:  # which one is found out only now: bad cells are rare, and good ones many
+            return [
+                self._cell(field_name, understand, line, text, chunk)
+                for line, text in zip(lines, columns[place], strict=True)
+            ]
+
+    def _cell(self, name: str, understand: Understand, line: int, text: str, chunk: Chunk) -> Any:  # noqa: ANN401
+        try:
+            return understand(text)
+        except ValueError as exc:
+            chunk.reject(_bad_cell(line, name, text, exc))
 
     def _group(
         self,
         names: Sequence[str],
-        meaning: _Remembered,
-        lines: list[int],
+        understand: Understand,
+        lines: Sequence[int],
         columns: Sequence[Sequence[str]],
         chunk: Chunk,
     ) -> Sequence[Any]:
         nothing = ("",) * len(lines)
         cells_of = [columns[self._place[name]] if name in self._place else nothing for name in names]
-        understood = [meaning[texts] for texts in zip(*cells_of, strict=True)]
-        if meaning.any_bad:
-            neutral = meaning[("",) * len(names)]
-            for number, value in enumerate(understood):
-                if isinstance(value, BadGroup):
-                    text = cells_of[names.index(value.column)][number]
-                    chunk.reject(self._bad_cell(lines[number], value.column, text, value))
-                    understood[number] = neutral
-        return understood
+        try:
+            return list(map(understand, zip(*cells_of, strict=True)))
+        except BadGroup:
+            return [
+                self._group_cells(names, understand, line, texts, chunk)
+                for line, texts in zip(lines, zip(*cells_of, strict=True), strict=True)
+            ]
 
-    def _bad_cell(self, line: int, name: str, text: str, error: ValueError) -> Reject:
-        known = BY_NAME[name]
-        return Reject(line, known.headers[0], describe(text), str(error), known.remedy)
+    def _group_cells(
+        self, names: Sequence[str], understand: Understand, line: int, texts: tuple[str, ...], chunk: Chunk
+    ) -> Any:  # noqa: ANN401
+        try:
+            return understand(texts)
+        except BadGroup as exc:
+            chunk.reject(_bad_cell(line, exc.column, texts[names.index(exc.column)], exc))
+            return understand(("",) * len(names))
 
-    def _refuse_superseded(self, lines: list[int], cards: Sequence[Any], chunk: Chunk) -> None:
+    def _refuse_superseded(self, lines: Sequence[int], cards: Sequence[Any], chunk: Chunk) -> None:
         last_lines: Mapping[str, int] = self._survey.last_lines
         if not last_lines:
             return
         for line, card in zip(lines, cards, strict=True):
-            last = last_lines.get(card, line) if isinstance(card, str) else line
+            last = last_lines.get(card, line)
             if last != line:
-                chunk.reject(
-                    Reject(
-                        line,
-                        BY_NAME["card_number"].headers[0],
-                        describe(card),
-                        f"the same card number comes again in line {last}, and the last row counts",
-                        "keep one row for each card number",
-                    )
-                )
+                chunk.reject(_superseded(line, card, last))
 
 
 # Stored columns that have another name in files.
@@ -239,6 +208,21 @@ def _readers(districts: Districts, today: date) -> dict[str, Callable[[str], Any
         "skills": cells.skills,
         "opt_outs": lambda text: bit(EVERYTHING) if cells.yes(text) else 0,
     }
+
+
+def _bad_cell(line: int, name: str, text: str, error: ValueError) -> Reject:
+    known = BY_NAME[name]
+    return Reject(line, known.headers[0], describe(text), str(error), known.remedy)
+
+
+def _superseded(line: int, card: str, last: int) -> Reject:
+    return Reject(
+        line,
+        BY_NAME["card_number"].headers[0],
+        describe(card),
+        f"the same card number comes again in line {last}, and the last row counts",
+        "keep one row for each card number",
+    )
 
 
 def _ragged(line: int, found: int, width: int) -> Reject:

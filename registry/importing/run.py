@@ -5,29 +5,30 @@ The same file again changes nothing; a file whose import was cut off goes on whe
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
-from decisions.districts import load_districts
 from registry import revisions
 from registry.database import Database
 from registry.importing import progress
 from registry.importing.bulk import PostgresBulk, SQLiteBulk
+from registry.importing.chunk import Chunk, Reject, Row
 from registry.importing.merge import merging
 from registry.importing.progress import Progress
-from registry.importing.records import Block, blocks
+from registry.importing.reading import Reading, read_apart
 from registry.importing.rejects import RejectsFile
-from registry.importing.rows import Chunk, Reject, Row, RowReader
-from registry.importing.store import Store, Stored
+from registry.importing.store import Store, Stored, anybody
 from registry.importing.survey import Survey, survey
 from schemas.audience import MembersImported
 from schemas.dispatch import OptedOut
 
-CHUNK_BYTES: Final = 2 << 20
+CHUNK_BYTES: Final = 2 << 20  # an appeal that runs meanwhile waits for a chunk, not for the file
+FIRST_CHUNK_BYTES: Final = 8 << 20  # as long as there is nobody to appeal to, nobody waits
 News = Sequence[MembersImported | OptedOut]
 Announce = Callable[[Connection, News], None]
 
@@ -73,9 +74,7 @@ def import_members(
     Raises `UnusableFile` before anything is written, `Refused` while another import of the same file runs, or
     `DatabaseUnreachable`: then the same call goes on where it stopped.
     """
-    found = survey(path)
-    with path.open("rb") as file:
-        return _Import(database, found, now, shards, announce, milestone, stopwatch).run(file)
+    return _Import(database, survey(path), now, shards, announce, milestone, stopwatch).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,42 +87,40 @@ class _Import:
     milestone: Callable[[Milestone], None]
     stopwatch: Callable[[], float]
 
-    def run(self, file: BinaryIO) -> ImportReport:
+    def run(self) -> ImportReport:
         start = Progress(offset=self.survey.offset, line=self.survey.line)
         with self.database.transaction() as connection:
             stand = progress.begin(
                 connection, digest=self.survey.digest, size=self.survey.size, start=start, at=self.now
             )
+            size = CHUNK_BYTES if anybody(connection) else FIRST_CHUNK_BYTES
         resumed_at = stand.line if stand != start else None
         began, before = self.stopwatch(), stand.rows
-        reader, store = self._tools()
-        with RejectsFile(_rejects_path(self.survey.path), size=stand.rejects_size) as rejects:
-            found = blocks(
-                file, offset=stand.offset, line=stand.line, size=CHUNK_BYTES, separator=self.survey.separator
-            )
-            for block in found:
-                stand = self._store(stand, block, reader.read(block), store, rejects)
+        reading = Reading(self.survey, stand.offset, stand.line, size, self.now.date())
+        store = self._store_for_this_file()
+        with (
+            RejectsFile(_rejects_path(self.survey.path), size=stand.rejects_size) as rejects,
+            read_apart(reading) if reading.apart else nullcontext(reading.chunks()) as chunks,
+        ):
+            for chunk in chunks:
+                stand = self._store(stand, chunk, store, rejects)
                 speed = _speed(stand.rows - before, self.stopwatch() - began)
                 self.milestone(Milestone(stand.offset, self.survey.size, stand.rows, speed))
             self._finish(stand)
         return self._report(stand, resumed_at, _speed(stand.rows - before, self.stopwatch() - began))
 
-    def _tools(self) -> tuple[RowReader, Store]:
-        today = self.now.date()
+    def _store_for_this_file(self) -> Store:
         fields = {column.name for column in self.survey.columns if column}
         bulk = SQLiteBulk() if self.database.is_sqlite else PostgresBulk()
-        return (
-            RowReader(self.survey, load_districts(), today),
-            Store(merging(fields, today=today.isoformat()), bulk),
-        )
+        return Store(merging(fields, today=self.now.date().isoformat()), bulk)
 
-    def _store(self, stand: Progress, block: Block, chunk: Chunk, store: Store, rejects: RejectsFile) -> Progress:
+    def _store(self, stand: Progress, chunk: Chunk, store: Store, rejects: RejectsFile) -> Progress:
         with self.database.transaction() as connection:
             stored = store.store(connection, chunk.rows, self.now)
             rejected = [*chunk.rejects, *map(_forgotten, stored.erased)]
             # The file comes first: what a crash leaves in it beyond the last commit is cut off, what is missing is not.
             size = rejects.add(sorted(rejected, key=lambda reject: reject.line))
-            after = _after(stand, block, chunk, stored, size)
+            after = _after(stand, chunk, stored, size)
             self._advance(connection, stand, after, finished_at=None)
             self.announce(connection, stored.opted_out)
         return after
@@ -162,10 +159,10 @@ class _Import:
         )
 
 
-def _after(stand: Progress, block: Block, chunk: Chunk, stored: Stored, rejects_size: int) -> Progress:
+def _after(stand: Progress, chunk: Chunk, stored: Stored, rejects_size: int) -> Progress:
     return Progress(
-        offset=block.end,
-        line=block.next_line,
+        offset=chunk.end,
+        line=chunk.next_line,
         rows=stand.rows + chunk.records,
         added=stand.added + stored.added,
         updated=stand.updated + stored.updated,

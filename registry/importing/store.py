@@ -3,9 +3,10 @@
 All of it happens under the registry's one counter, so nobody else changes a member between the look and the write.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +16,10 @@ from sqlalchemy.types import Date
 from decisions.shards import buckets_of
 from registry import addresses, erasure, opt_outs, revisions, sharing
 from registry.importing.bulk import Bulk
-from registry.importing.rows import STORED, Row, Values
+from registry.importing.chunk import STORED, Columns, Row, Rows, Values
 from registry.lists import among
 from registry.members import MEMBERS
+from registry.revisions import Turn
 from schemas.dispatch import OptedOut
 
 _OPTED_OUT: Final = STORED.index("opt_outs")
@@ -51,30 +53,27 @@ class Store:
         self._merge = merge
         self._bulk = bulk
 
-    def store(self, connection: Connection, rows: Sequence[Row], at: datetime) -> Stored:
+    def store(self, connection: Connection, rows: Rows, at: datetime) -> Stored:
         """Store these rows; every card number comes once among them."""
         result = Stored()
         if not rows:
             return result
         revisions.hold(connection)
-        known = self._known(connection, [row.values[_CARD] for row in rows])
-        erased = erasure.erased_among(connection, [row.values[_CARD] for row in rows if row.values[_CARD] not in known])
-        new: list[Values] = []
-        changes: list[_Change] = []
-        for row in rows:
-            card = row.values[_CARD]
-            if card in known:
-                changed = self._change(*known[card], row)
-                if changed is None:
-                    result.unchanged += 1
-                else:
+        cards = rows.columns["card_number"]
+        known = self._known(connection, cards)
+        erased = erasure.erased_among(connection, [card for card in cards if card not in known])
+        new, changes = rows.columns, list[_Change]()
+        if known or erased:
+            new = rows.where([card not in known and card not in erased for card in cards]).columns
+            for row in rows:
+                card = row.values[_CARD]
+                if card in erased:
+                    result.erased.append(row)
+                elif card in known and (changed := self._change(*known[card], row)) is not None:
                     changes.append(changed)
-            elif card in erased:
-                result.erased.append(row)
-            else:
-                new.append(row.values)
-        result.added, result.updated = len(new), len(changes)
-        if new or changes:
+        result.added, result.updated = len(new["card_number"]), len(changes)
+        result.unchanged = len(rows) - result.added - result.updated - len(result.erased)
+        if result.added or changes:
             self._write(connection, new, changes, result, at)
         return result
 
@@ -90,35 +89,44 @@ class Store:
         return None if after == known else _Change(member_id, known, after)
 
     def _write(
-        self, connection: Connection, new: list[Values], changes: list[_Change], result: Stored, at: datetime
+        self, connection: Connection, new: Columns, changes: list[_Change], result: Stored, at: datetime
     ) -> None:
-        turn = revisions.take(connection, ids=len(new))
-        ids = np.arange(turn.first_id, turn.first_id + len(new), dtype=np.int64)
-        mobiles = [values[_MOBILE] for values in new if values[_MOBILE]]
+        turn = revisions.take(connection, ids=result.added)
         moved = [change for change in changes if change.before[_MOBILE] != change.after[_MOBILE]]
-        mobiles += [change.after[_MOBILE] for change in moved if change.after[_MOBILE]]
-        refused = opt_outs.of_numbers(connection, mobiles)
-        self._bulk.insert(
-            connection,
-            zip(
-                ids.tolist(),
-                buckets_of(ids).tolist(),
-                (refused.get(values[_MOBILE], 0) for values in new),
-                new,
-                strict=True,
-            ),
-            turn.revision,
-        )
+        arrived = [*filter(None, new["mobile"]), *(change.after[_MOBILE] for change in moved if change.after[_MOBILE])]
+        refused = opt_outs.of_numbers(connection, arrived)
+        if result.added:
+            self._insert(connection, new, turn, refused, at)
         self._bulk.update(connection, [(change.member_id, change.after) for change in changes], turn.revision)
         self._bulk.moved(connection, [(change.member_id, refused.get(change.after[_MOBILE], 0)) for change in moved])
         remailed = [change.member_id for change in changes if change.before[_EMAIL] != change.after[_EMAIL]]
         addresses.forget_email_failure(connection, remailed)
         left = [change.before[_MOBILE] for change in moved if change.before[_MOBILE]]
-        sharing.settle(connection, mobiles + left, turn.revision)
+        sharing.settle(connection, turn.revision, arrived=arrived, left=left)
         leaving = [change.member_id for change in changes if change.after[_OPTED_OUT] != change.before[_OPTED_OUT]]
         result.opted_out = [OptedOut(member_id=member_id) for member_id in leaving]
-        new_leaving = (member_id for member_id, values in zip(ids.tolist(), new, strict=True) if values[_OPTED_OUT])
-        _note_opt_outs(connection, [*new_leaving, *leaving], at)
+        _note_opt_outs(connection, leaving, at)
+
+    def _insert(
+        self, connection: Connection, new: Columns, turn: Turn, refused: Mapping[str, int], at: datetime
+    ) -> None:
+        ids = np.arange(turn.first_id, turn.first_id + len(new["card_number"]), dtype=np.int64)
+        members: dict[str, Sequence[Any]] = {
+            "id": ids.tolist(),
+            "bucket": buckets_of(ids).tolist(),
+            "revision": [turn.revision] * len(ids),
+        }
+        if refused:
+            members["number_opt_outs"] = [refused.get(mobile, 0) for mobile in new["mobile"]]
+        # What nobody has is what a new member has anyway, and a column that is not written costs nothing.
+        members |= {name: column for name, column in new.items() if any(column)}
+        self._bulk.insert(connection, members)
+        _note_opt_outs(connection, compress(members["id"], new["opt_outs"]), at)
+
+
+def anybody(connection: Connection) -> bool:
+    """Whether the registry has, or ever had, a member."""
+    return connection.execute(select(MEMBERS.c.id).limit(1)).first() is not None
 
 
 def _note_opt_outs(connection: Connection, member_ids: Iterable[int], at: datetime) -> None:

@@ -108,11 +108,15 @@ def _read_through(file: BinaryIO, *, bom: bool) -> tuple[str, str]:
             text = decoder.decode(chunk)
         except UnicodeDecodeError as exc:
             good = exc.object[: exc.start].decode("utf-8", "replace")
-            beyond_ascii += sum(character > "\x7f" for character in good)
+            beyond_ascii += _beyond_ascii(good)
             encoding = "utf-8" if beyond_ascii > _CERTAINLY_UTF8 else "gb18030"
         else:
-            beyond_ascii += 0 if text.isascii() else sum(character > "\x7f" for character in text)
+            beyond_ascii += _beyond_ascii(text)
     return encoding, digest.hexdigest()
+
+
+def _beyond_ascii(text: str) -> int:
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _headers(record: bytes, encoding: str) -> tuple[str, list[str]]:
@@ -179,10 +183,23 @@ class Cards:
     def _blocks(self) -> Iterator[tuple[list[str | None], Sequence[int]]]:
         found = blocks(self.file, offset=self.offset, line=self.line, size=BLOCK, separator=self.separator)
         for block in found:
-            cards = [self._card(record) for record in block.records]
+            plain = None if block.quoted else self._plain_cards(block.records)
+            cards = plain or [self._card(record) for record in block.records]
             for broken in block.unclosed:
                 cards[broken] = None
             yield cards, block.lines
+
+    def _plain_cards(self, records: list[bytes]) -> list[str | None] | None:
+        """The card numbers, if no row of these needs a closer look."""
+        separator, column = self.separator.encode(), self.column
+        try:
+            cells = [record.split(separator, column + 1)[column] for record in records]
+        except IndexError:
+            return None
+        together = b"".join(cells)
+        if not (together.isalnum() and together.isascii()):
+            return None
+        return [card_of(cell.decode("ascii")) for cell in cells]
 
     def _card(self, record: bytes) -> str | None:
         try:
