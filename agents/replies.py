@@ -22,7 +22,7 @@ from schemas.outgoing import Outgoing
 from schemas.reader import Message
 from schemas.replies import ReplyReceived
 from schemas.spec import AppealSpec
-from schemas.words import Answer, Channel, Language, MessageKind
+from schemas.words import WRITTEN, Answer, Language, MessageKind
 from streams.inbox import Delivery
 
 SOURCE = "/muster/replies"
@@ -208,7 +208,7 @@ class Reading:
 
     def _acknowledge(self, kind: wording.Kind, meant: Sequence[Candidate]) -> None:
         """Every message is answered at once by the channel it came by; who called has been answered by the seat."""
-        if self._received.channel not in {Channel.SMS, Channel.EMAIL}:
+        if self._received.channel not in WRITTEN:
             return
         appeal = meant[0] if len(meant) == 1 else None
         programme = appeal.spec.programme if appeal else None

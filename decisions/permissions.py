@@ -11,13 +11,7 @@ from typing import NamedTuple
 from schemas.words import Channel, Purpose
 
 _ROWS: Mapping[Purpose | None, int] = {None: 0, Purpose.BLOOD: 1, Purpose.VOLUNTEER: 2, Purpose.BENEFITS: 3}
-_COLUMNS: Mapping[Channel | None, int] = {
-    None: 0,
-    Channel.SMS: 1,
-    Channel.EMAIL: 2,
-    Channel.HOTLINE: 3,
-    Channel.WEB: 4,
-}
+_COLUMNS: Mapping[Channel | None, int] = {None: 0, **{channel: n for n, channel in enumerate(Channel, start=1)}}
 _WIDTH = 8  # columns in a row, so that a channel can be added without moving a bit
 
 

@@ -1,6 +1,6 @@
 """The programmes: which kinds of appeal there are, and what each of them asks of a member.
 
-A programme is a row of the table below and a folder of texts in `decisions/wording/`; nothing else knows its name.
+A programme is a row of the table below and a folder of texts in `decisions/texts/`; nothing else knows its name.
 """
 
 from collections.abc import Mapping

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 # command -> (module, attribute, one line of help)
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "up": ("muster.commands.run", "up", "Everything in one go on the embedded log."),
+    "up": ("muster.commands.run", "up", "Everything in one process: database, topics, worker, web pages."),
     "worker": ("muster.commands.run", "worker", "Run a worker."),
     "console": ("muster.commands.run", "console", "Serve the web pages: one-click opt-out, health, metrics."),
     "demo": ("muster.commands.demo", "demo", "Rehearse a whole night and report what the gateway saw."),

@@ -20,17 +20,17 @@ from streams.url import parse
 class ClockSettings(Contract):
     """Appeal time; only rehearsals run it faster than the real one."""
 
-    start: AwareDatetime | None = None
-    speed: float = Field(default=1.0, gt=0, le=10_000)
+    start: AwareDatetime | None = Field(default=None, description="When a rehearsal's clock began; none = now")
+    speed: float = Field(default=1.0, gt=0, le=10_000, description="How many times as fast it runs; 1 = real time")
 
 
 class DispatchSettings(Contract):
     """How mass messages are cut up and how many are out of the decider's hands at once."""
 
-    batch_size: int = Field(default=256, ge=1, le=256)
+    batch_size: int = Field(default=256, ge=1, le=256, description="Members of one batch, and of one claim at most")
     release_ahead: int = Field(default=60_000, ge=256, description="About two seconds of sending")
     concurrency: int = Field(default=32, ge=1, le=256, description="Batches under way at once in one worker")
-    lease_seconds: float = Field(default=3.0, gt=0.5, le=30)
+    lease_seconds: float = Field(default=3.0, gt=0.5, le=30, description="So long a silent worker keeps its work")
 
 
 class Settings(BaseSettings):
@@ -38,10 +38,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MUSTER_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
-    home: Path = Field(default_factory=lambda: Path.home() / ".muster")
-    log: str = ""
-    database: str = ""
-    shards: int = Field(default=8, ge=1, le=64)
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".muster", description="Folder of the embedded log and database"
+    )
+    log: str = Field(default="", description="sqlite:////folder/log.db or kafka://host:9092; empty = in MUSTER_HOME")
+    database: str = Field(
+        default="",
+        description="sqlite:////folder/muster.db or postgresql://user:password@host/name; empty = in MUSTER_HOME",
+    )
+    shards: int = Field(default=8, ge=1, le=64, description="Shards of the registry; fixed once an appeal ran")
     metrics_host: str = Field(default="127.0.0.1", description="Address on which the metrics port listens")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="0 = no metrics port")
     http_host: str = Field(default="127.0.0.1", description="Address on which the web pages are served")

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from schemas.base import Contract
 from schemas.durations import Duration
-from schemas.words import ABO, BloodKnown, Channel, Language, Policy, Sex
+from schemas.words import ABO, BloodKnown, Channel, Language, Policy, Sex, Written
 
 
 class BloodNeed(Contract):
@@ -24,7 +24,7 @@ class WaveSpec(Contract):
     blood: BloodKnown = BloodKnown.KNOWN
     after: Duration = timedelta()
     size: int | None = Field(default=None, ge=1, description="At most so many members; none = everybody who fits")
-    channel: Literal[Channel.SMS, Channel.EMAIL] = Channel.SMS
+    channel: Written = Channel.SMS
 
 
 class Texts(Contract):

@@ -1,6 +1,7 @@
 """The closed sets of words that several contracts share."""
 
 from enum import StrEnum
+from typing import Final, Literal, get_args
 
 
 class ABO(StrEnum):
@@ -27,11 +28,16 @@ class Language(StrEnum):
     ENGLISH = "en"
 
 
+# Add at the end only: the order is stored (`decisions.permissions`).
 class Channel(StrEnum):
     SMS = "sms"
     EMAIL = "email"
     HOTLINE = "hotline"
     WEB = "web"
+
+
+Written = Literal[Channel.SMS, Channel.EMAIL]  # the channels that carry messages to members and back
+WRITTEN: Final = frozenset[Channel](get_args(Written))
 
 
 class Purpose(StrEnum):

@@ -20,7 +20,7 @@ from registry.addresses import Addresses
 from registry.leases import Lease
 from registry.ledger import Claim, Fate, Range, Record
 from schemas.appeals import BatchOutcome, BatchSent
-from schemas.words import Channel, Language, Purpose
+from schemas.words import WRITTEN, Channel, Language, Purpose
 
 SOURCE = "/muster/dispatch"
 
@@ -237,7 +237,7 @@ def _address(connection: Connection, ask: Ask, claimed: Claimed, found: Addresse
 
 def _read_reply(connection: Connection, batch: Batch, claimed: Claimed) -> None:
     reply = replies.reply(connection, batch.reply_id or "")
-    if reply is None or reply.channel not in {Channel.SMS, Channel.EMAIL}:
+    if reply is None or reply.channel not in WRITTEN:
         claimed.fates[0] = Fate.NO_ADDRESS
         return
     language = Language.CHINESE if Language.CHINESE in batch.draft.texts else next(iter(batch.draft.texts))

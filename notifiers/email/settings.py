@@ -18,27 +18,29 @@ class EmailSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=25, ge=1, le=65535)
-    username: str | None = None
-    password: SecretStr | None = None
-    starttls: bool = False
+    host: str = Field(default="127.0.0.1", description="The mail server that takes our letters")
+    port: int = Field(default=25, ge=1, le=65535, description="Its SMTP port")
+    username: str | None = Field(default=None, description="Our account there, where it wants one")
+    password: SecretStr | None = Field(default=None, description="Its password")
+    starttls: bool = Field(default=False, description="Encrypt the connection")
     ca_file: Path | None = Field(default=None, description="Trusted certificates, where the system's do not suffice")
-    sender: Mailbox = "appeals@muster.invalid"
-    sender_name: str = "Muster"
+    sender: Mailbox = Field(default="appeals@muster.invalid", description="Whom letters come from: the address")
+    sender_name: str = Field(default="Muster", description="Whom letters come from: the name")
     inbound_domain: Domain | None = Field(default=None, description="Where answers, bounces and opt-outs are received")
     public_url: str | None = Field(default=None, description="https:// address under which members reach /u/...")
-    secret: SecretStr
-    connections: int = Field(default=4, ge=1, le=64)
+    secret: SecretStr = Field(
+        description="Signs links and ids in letters; with it there is e-mail: openssl rand -hex 32"
+    )
+    connections: int = Field(default=4, ge=1, le=64, description="Connections to the mail server")
     window: int = Field(default=64, ge=1, description="Letters claimed and not yet durably recorded")
     rate: float | None = Field(default=None, gt=0, description="Letters a second, over all connections")
     attempts: int = Field(default=5, ge=1, description="How often a mailbox that is busy for now is tried")
-    connect_seconds: Seconds = 20.0
-    command_seconds: Seconds = 30.0
+    connect_seconds: Seconds = Field(default=20.0, description="How long connecting and logging in may take")
+    command_seconds: Seconds = Field(default=30.0, description="How long the answer to a command may take")
     verdict_seconds: Seconds = Field(default=120.0, description="How long the answer to a whole letter may take")
     idle_seconds: Seconds = Field(default=30.0, description="A connection unused for so long is closed")
     pause_seconds: Seconds = Field(default=0.2, description="First pause after trouble; doubles each time")
-    longest_pause_seconds: Seconds = 30.0
+    longest_pause_seconds: Seconds = Field(default=30.0, description="Longest pause after trouble")
 
     @field_validator("secret")
     @classmethod
@@ -74,10 +76,10 @@ class EmailInboundSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=2525, ge=0, le=65535)
-    domain: Domain
-    max_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    host: str = Field(default="127.0.0.1", description="Address on which the listener for answers listens")
+    port: int = Field(default=2525, ge=0, le=65535, description="Its port; 0 takes a free one")
+    domain: Domain = Field(description="The same as MUSTER_EMAIL__INBOUND_DOMAIN; with it there is a listener")
+    max_bytes: int = Field(default=2 * 1024 * 1024, ge=1024, description="Larger messages are refused")
     connections: int = Field(default=64, ge=1, description="More at a time are asked to come again")
-    idle_seconds: Seconds = 60.0
+    idle_seconds: Seconds = Field(default=60.0, description="A session silent for so long is closed")
     commit_seconds: Seconds = Field(default=20.0, description="After so long the sender is asked to try again")

@@ -18,11 +18,13 @@ class SMSSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=2775, ge=1, le=65535)
-    system_id: ASCII = Field(default="muster", max_length=15)
-    password: SecretStr = SecretStr("")
-    system_type: ASCII = Field(default="", max_length=12)
+    host: str = Field(default="127.0.0.1", description="The SMS gateway")
+    port: int = Field(default=2775, ge=1, le=65535, description="Its SMPP port")
+    system_id: ASCII = Field(default="muster", max_length=15, description="Our account there")
+    password: SecretStr = Field(default=SecretStr(""), description="Its password, at most 8 octets")
+    system_type: ASCII = Field(
+        default="", max_length=12, description="As the gateway's contract names it; mostly empty"
+    )
     bind_mode: Literal["transceiver", "separate"] = Field(
         default="transceiver", description="separate = transmitters, and one receiver beside them"
     )
@@ -33,17 +35,19 @@ class SMSSettings(BaseModel):
         default="10690000", pattern=r"^\d{1,20}$", description="Our sender address, without slot"
     )
     slot_digits: int = Field(default=2, ge=0, le=4, description="Digits behind it that tell open appeals apart")
-    source_ton: int = Field(default=1, ge=0, le=6)
-    source_npi: int = Field(default=1, ge=0, le=18)
-    dest_ton: int = Field(default=1, ge=0, le=6)
-    dest_npi: int = Field(default=1, ge=0, le=18)
+    source_ton: int = Field(default=1, ge=0, le=6, description="Type of number of our sender address")
+    source_npi: int = Field(default=1, ge=0, le=18, description="Numbering plan of our sender address")
+    dest_ton: int = Field(default=1, ge=0, le=6, description="Type of number of members' numbers")
+    dest_npi: int = Field(default=1, ge=0, le=18, description="Numbering plan of members' numbers")
     national_numbers: bool = Field(default=False, description="Members' numbers go out as 11 digits, without 86")
-    service_type: ASCII = Field(default="", max_length=5)
+    service_type: ASCII = Field(
+        default="", max_length=5, description="As the gateway's contract names it; mostly empty"
+    )
 
     registered_delivery: bool = Field(default=True, description="Ask for receipts")
     reference_tag: int | None = Field(default=0x1500, ge=0x1400, le=0x3FFF, description="TLV of kind/appeal/wave")
     user_message_reference: bool = Field(default=False, description="Also send a 16-bit hash of the reference")
-    concatenation_bits: Literal[8, 16] = 8
+    concatenation_bits: Literal[8, 16] = Field(default=8, description="Width of the reference that joins long messages")
     default_alphabet: Literal["gsm7", "latin1"] = Field(
         default="gsm7", description="What data_coding 0 means in replies"
     )
@@ -57,15 +61,15 @@ class SMSSettings(BaseModel):
     own_verdicts: dict[int, Verdict] = Field(default={}, description="command_status -> what it means here")
     attempts: int = Field(default=3, ge=1, description="Times that a message with transient errors is tried")
 
-    connect_seconds: Seconds = 10.0
+    connect_seconds: Seconds = Field(default=10.0, description="How long connecting and binding may take")
     response_seconds: Seconds = Field(default=30.0, description="After so long without answer a message is uncertain")
     enquire_seconds: Seconds = Field(default=30.0, description="A link silent for so long is asked whether it lives")
     commit_seconds: Seconds = Field(default=10.0, description="After so long the gateway is asked to push again")
     part_seconds: Seconds = Field(default=60.0, description="So long we wait for the other parts of a long reply")
     reconnect_seconds: Seconds = Field(default=0.2, description="First pause before a link is opened again; doubles")
-    longest_reconnect_seconds: Seconds = 30.0
+    longest_reconnect_seconds: Seconds = Field(default=30.0, description="Longest pause before a link is opened again")
     pause_seconds: Seconds = Field(default=0.1, description="First pause of a link that was throttled; doubles")
-    longest_pause_seconds: Seconds = 5.0
+    longest_pause_seconds: Seconds = Field(default=5.0, description="Longest pause of a link that was throttled")
     retry_seconds: Seconds = Field(default=0.5, description="First pause after a transient error; doubles")
     close_seconds: Seconds = Field(default=5.0, description="So long messages under way get when the channel closes")
 

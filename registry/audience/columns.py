@@ -24,6 +24,7 @@ ABO_CODES: Final = {ABO.A: 1, ABO.B: 2, ABO.AB: 3, ABO.O: 4}
 RHD_CODES: Final = {RhD.POSITIVE: 1, RhD.NEGATIVE: 2, RhD.WEAK: 3, RhD.DEL: 4}
 SEX_CODES: Final = {Sex.MALE: 1, Sex.FEMALE: 2}
 LANGUAGE_CODES: Final = {Language.CHINESE: 1, Language.ENGLISH: 2}
+# Whatever is no e-mail goes to the mobile number.
 REACH_BITS: Final = {Channel.SMS: 1, Channel.EMAIL: 2}
 
 _DAY_BITS: Final = 22  # date.max.toordinal() is below 2**22

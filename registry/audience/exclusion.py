@@ -56,7 +56,7 @@ def exclusions(
     yield Exclusion.OPTED_OUT, (_refusals(columns, criteria.channel) & forbidden) != 0
     wanted = columns["consents"].dtype.type(needed(criteria.purpose, criteria.channel))
     yield Exclusion.NO_CONSENT, (columns["consents"] & wanted) != wanted
-    yield Exclusion.UNREACHABLE, (columns["reach"] & REACH_BITS.get(criteria.channel, 0)) == 0
+    yield Exclusion.UNREACHABLE, (columns["reach"] & REACH_BITS.get(criteria.channel, REACH_BITS[Channel.SMS])) == 0
     yield Exclusion.DEFERRED, columns["deferred"] > day_number(criteria.on)
     if asked.size:
         yield Exclusion.ALREADY_ASKED, _listed(columns, asked)

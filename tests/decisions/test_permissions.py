@@ -16,6 +16,8 @@ def test_the_bits_are_those_in_the_databases_out_there():
     assert bit(EVERYTHING) == 1
     assert needed(Purpose.BLOOD, Channel.SMS) == 0b1_0000_0010
     assert blocking(Purpose.BLOOD, Channel.SMS) == 0b11_0000_0011
+    columns = [bit(Scope(channel=channel)) for channel in (Channel.EMAIL, Channel.HOTLINE, Channel.WEB)]
+    assert columns == [0b100, 0b1000, 0b1_0000]
 
 
 @pytest.mark.parametrize("refused", ALL_SCOPES, ids=str)
