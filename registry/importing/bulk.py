@@ -8,7 +8,8 @@ import psycopg
 from sqlalchemy import Connection
 
 from registry.errors import DatabaseUnreachable
-from registry.importing.chunk import STORED, Columns, Values
+from registry.importing.chunk import Columns, Values
+from registry.importing.fields import STORED
 
 _NEW_NUMBER: Final = "mobile_shared = false, sms_failed_at = NULL, sms_failed_status = NULL"
 

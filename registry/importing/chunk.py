@@ -9,13 +9,8 @@ from itertools import compress
 from typing import Any, Final, NamedTuple
 
 from decisions.consents import Statements
+from registry.importing.fields import STORED
 
-# The columns of the members table that a file fills, in the order of a row's values.
-STORED: Final = (
-    *("card_number", "name", "mobile", "email", "preferred_channel", "language", "sex", "birth_date"),
-    *("district", "union_name", "abo", "abo_source", "rhd", "rhd_source", "blood_subtype", "last_donation_on"),
-    *("last_donation_component", "deferred_until", "deferral_code", "skills", "consents", "consent_record", "opt_outs"),
-)
 Values = tuple[Any, ...]
 Columns = Mapping[str, Sequence[Any]]
 

@@ -1,4 +1,7 @@
-"""The columns that a file of members may have: the one table for the import, its messages and the documentation."""
+"""The columns that a file of members may have: the one table for the import, its messages and the documentation.
+
+And those of the members table that are filled from them.
+"""
 
 import re
 import unicodedata
@@ -67,6 +70,13 @@ FIELDS: Final = (
     Field("consent_on", ("同意日期",), "keeps", _DAY + "; the day of every yes and no without one of its own"),
     Field("consent_source", ("同意来源",), "keeps", "one word of at most 32 letters and digits, such as form or 柜台"),
     Field("opt_out", ("退订", "拒收"), "keeps", "yes, or nothing; an import never undoes an opt-out"),
+)
+
+# The columns of the members table that a file fills, in the order of a row's values.
+STORED: Final = (
+    *("card_number", "name", "mobile", "email", "preferred_channel", "language", "sex", "birth_date"),
+    *("district", "union_name", "abo", "abo_source", "rhd", "rhd_source", "blood_subtype", "last_donation_on"),
+    *("last_donation_component", "deferred_until", "deferral_code", "skills", "consents", "consent_record", "opt_outs"),
 )
 
 BY_NAME: Final[Mapping[str, Field]] = MappingProxyType({field.name: field for field in FIELDS})

@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from decisions.consents import mask_of, merged, parse, render
-from registry.importing.chunk import STORED, Row, Values
+from registry.importing.chunk import Row, Values
+from registry.importing.fields import STORED
 
 _PLAIN: Final = {
     "name": "name",

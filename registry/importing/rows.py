@@ -12,9 +12,9 @@ from typing import Any, Final
 from decisions.districts import Districts
 from decisions.permissions import EVERYTHING, bit
 from registry.importing import cells
-from registry.importing.chunk import STORED, Chunk, Reject, Rows
+from registry.importing.chunk import Chunk, Reject, Rows
 from registry.importing.describe import describe
-from registry.importing.fields import BY_NAME
+from registry.importing.fields import BY_NAME, STORED
 from registry.importing.groups import BLOOD, CONSENTS, BadGroup, Blood, ConsentReader, blood
 from registry.importing.records import Block
 from registry.importing.survey import Survey

@@ -16,7 +16,8 @@ from sqlalchemy.types import Date
 from decisions.shards import buckets_of
 from registry import addresses, erasure, opt_outs, revisions, sharing
 from registry.importing.bulk import Bulk
-from registry.importing.chunk import STORED, Columns, Row, Rows, Values
+from registry.importing.chunk import Columns, Row, Rows, Values
+from registry.importing.fields import STORED
 from registry.lists import among
 from registry.members import MEMBERS
 from registry.revisions import Turn
