@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from agents.asked import appeals_that_asked
 from agents.routes import also_to_responses, post
 from decisions import wording
 from decisions.matching import check_spec
@@ -214,6 +213,8 @@ def record_answer(
 
 
 def _only_appeal_that_asked(connection: Connection, member_id: int, shards: int) -> str:
+    from agents.asked import appeals_that_asked  # noqa: PLC0415 - numpy, which the other doors can do without
+
     asked = appeals_that_asked(connection, member_id, shards)
     if not asked:
         raise NotFound(f"no appeal has asked member {member_id}: name the appeal with --appeal")

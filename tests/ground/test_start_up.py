@@ -20,6 +20,11 @@ def test_help_needs_nothing_but_the_command_line():
 
 
 @pytest.mark.parametrize("module", ["appeals", "requests", "people"])
+def test_an_order_needs_no_columns_of_members(module: str):
+    assert "numpy" not in imported(f"import muster.commands.{module}")
+
+
+@pytest.mark.parametrize("module", ["appeals", "requests", "people"])
 def test_the_officers_commands_need_neither_kafka_nor_a_worker(module: str):
     # And what `appeal preview` adds when it is typed.
     assert not imported(f"import muster.commands.{module}, muster.preview") & SELDOM
