@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import faust
+from faust.tables import TableManager
 from faust.transport.drivers import TRANSPORTS
 
 from streams.url import EmbeddedLog, parse
 
-_SESSION_SECONDS = 6.0
 
+def create_app(
+    app_id: str, log_url: str, *, datadir: Path, partitions: int = 8, session_seconds: float = 6.0
+) -> faust.App:
+    """An app that serves no web, writes no tables to disk but its own and leaves logging alone.  Opens nothing yet.
 
-def create_app(app_id: str, log_url: str, *, datadir: Path, partitions: int = 8) -> faust.App:
-    """An app that serves no web, writes no tables to disk but its own and leaves logging alone.  Opens nothing yet."""
+    A worker on Kafka that is not heard of for `session_seconds` loses its partitions to the others.
+    """
     log = parse(log_url)
     if isinstance(log, EmbeddedLog):
         TRANSPORTS.aliases["sqlite"] = "streams.embedded.transport:Transport"
@@ -27,9 +31,9 @@ def create_app(app_id: str, log_url: str, *, datadir: Path, partitions: int = 8)
         topic_partitions=partitions,
         topic_allow_declare=True,
         web_enabled=False,
-        broker_session_timeout=_SESSION_SECONDS,
-        broker_heartbeat_interval=1.0,
-        broker_rebalance_timeout=_SESSION_SECONDS,
+        broker_session_timeout=session_seconds,
+        broker_heartbeat_interval=session_seconds / 6,
+        broker_rebalance_timeout=session_seconds,
         broker_commit_interval=0.5,
         broker_max_poll_records=500,
         stream_recovery_delay=0.0,
@@ -37,4 +41,13 @@ def create_app(app_id: str, log_url: str, *, datadir: Path, partitions: int = 8)
         producer_acks=-1,
         consumer_auto_offset_reset="earliest",
         store="memory://",
+        TableManager=_Tables,
     )
+
+
+class _Tables(TableManager):  # type: ignore[misc]
+    """Faust's own waits a second for agents and tables that are added late; ours are all there before the start."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()

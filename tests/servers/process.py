@@ -97,6 +97,16 @@ class ServerProcess:
                 raise ServerFailed(f"{self._name} did not answer within {seconds:.0f} s:\n{self._last_words()}")
             time.sleep(0.05)
 
+    def wait(self, *, seconds: float) -> int:
+        """Its exit code, once it has ended by itself.  Raises `ServerFailed` when the time is up."""
+        try:
+            code = self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise ServerFailed(f"{self._name} still ran after {seconds:.0f} s:\n{self._last_words()}") from None
+        self._dismiss_guard()
+        return code
+
     def stop(self, *, seconds: float = 30) -> None:
         """End it in order; insist when the time is up."""
         self._signal(self._polite)
