@@ -36,15 +36,18 @@ from schemas.reader import Message
 from schemas.words import Channel
 from streams.app import create_app
 from streams.dead_letters import Keep
+from streams.embedded.transport import ensure_no_worker
 from streams.publisher import Publisher, open_publisher
 from streams.reactions import attach
 from streams.setup import create_topics
 from streams.tail import Tail
 from streams.topics import topics
+from streams.url import EmbeddedLog, parse
 from streams.worker import run
 
 LOG = structlog.get_logger("muster.worker")
 READY = Gauge("muster_worker_ready", "1 once the worker has taken up its work")
+_MAIN = "muster"  # the app of everything but bulk dispatch
 _AT_ONCE = 64  # inputs that may share a commit
 
 
@@ -68,6 +71,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
     async with AsyncExitStack() as stack:
         database = stack.enter_context(Database(settings.database))
         create_topics(settings.log, topics(settings.shards))
+        _ensure_alone(settings)
         publisher = open_publisher(settings.log)
         stack.callback(publisher.close)
         clock = AppealClock(settings.clock.start, settings.clock.speed)
@@ -94,6 +98,13 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         await run(apps, services, ready=_say_ready)
 
 
+def _ensure_alone(settings: Settings) -> None:
+    """A second worker on the embedded log is refused before it disturbs the gateway.  Raises `WorkerRunning`."""
+    log = parse(settings.log)
+    if isinstance(log, EmbeddedLog):
+        ensure_no_worker(log.path, _MAIN)
+
+
 def _say_ready() -> None:
     READY.set(1)
     LOG.info("the worker is ready")
@@ -102,7 +113,7 @@ def _say_ready() -> None:
 def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
     """The reactions, each on its topic.  Bulk dispatch has an app of its own: a long backlog holds nobody else up."""
     settings, database, now = parts.settings, parts.database, parts.clock.now
-    main = create_app("muster", settings.log, datadir=parts.scratch, partitions=settings.shards)
+    main = create_app(_MAIN, settings.log, datadir=parts.scratch, partitions=settings.shards)
     bulk = create_app("muster-bulk", settings.log, datadir=parts.scratch, partitions=settings.shards)
     letters = Keep(parts.publisher, now)
     attach(

@@ -226,6 +226,11 @@ class Consumer(_Topics, BaseConsumer):  # type: ignore[misc]
         """Nothing is open that `on_stop` does not close."""
 
 
+def ensure_no_worker(path: Path, app_id: str) -> None:
+    """Raises `WorkerRunning` when one runs: said before anything else is opened.  It may still start a moment later."""
+    _hold(path, app_id).close()
+
+
 def _hold(path: Path, app_id: str) -> Any:  # noqa: ANN401 - an open file
     """The lock that one worker per app holds; it dies with the process.  Raises `WorkerRunning`."""
     file = Path(f"{path}.{app_id}.lock").open("a")  # noqa: SIM115 - held as long as the consumer lives

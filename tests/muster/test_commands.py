@@ -193,6 +193,7 @@ def test_a_second_worker_on_the_embedded_log_is_refused(house: House):
         second = house.start("worker", MUSTER_METRICS_PORT="0")
         assert second.code == REFUSED
         assert "already runs" in second.err
+        assert len(second.err.splitlines()) == 1  # nothing was opened before, least of all a link to the gateway
         taken = house.start("worker")
         assert taken.code == UNREACHABLE
         assert taken.err.startswith("MUSTER_METRICS_PORT")
