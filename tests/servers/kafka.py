@@ -1,24 +1,19 @@
 """Apache Kafka from its jars: one KRaft node on 127.0.0.1, its data in a temporary folder."""
 
-import fcntl
-import shutil
 import signal
 import socket
 import subprocess
 import time
 from base64 import urlsafe_b64encode
-from pathlib import Path
 from uuid import uuid4
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from tests.servers.process import Server, ServerFailed, ServerMissing, ServerProcess, free_port
+from tests.servers.jars import jars_of
+from tests.servers.process import Server, ServerFailed, ServerProcess, free_port
 
-_POM = Path(__file__).with_name("kafka-pom.xml")
-_HOME = Path(__file__).parents[2] / ".cache" / "kafka"
 _GROUP_SECONDS = 60
-_REMEDY = "run scripts/setup tests (Debian: apt-get install maven default-jre-headless)"
 
 # Short waits where a cluster would be patient: a group forms at once, a deleted topic is gone within a second, and a
 # killed broker may come back after 3 s (it has to wait until its former self is given up).
@@ -54,45 +49,11 @@ log.index.size.max.bytes=1048576
 """
 
 
-def kafka_jars() -> Path:
-    """The folder with Kafka's jars, fetched once through Maven.  Raises `ServerMissing`."""
-    if shutil.which("java") is None:
-        raise ServerMissing(f"there is no java: {_REMEDY}")
-    _HOME.mkdir(parents=True, exist_ok=True)
-    with (_HOME / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp = _HOME / "pom.fetched"
-        if not (stamp.exists() and stamp.read_bytes() == _POM.read_bytes()):
-            _fetch_jars()
-            stamp.write_bytes(_POM.read_bytes())
-    return _HOME / "libs"
-
-
-def _fetch_jars() -> None:
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise ServerMissing(f"there is no mvn to fetch Kafka with: {_REMEDY}")
-    shutil.rmtree(_HOME / "libs", ignore_errors=True)
-    fetched = subprocess.run(
-        [
-            *(maven, "-q", "-B", "-ntp", "-Dstyle.color=never", "-f", str(_POM), "dependency:copy-dependencies"),
-            *("-DincludeScope=runtime", f"-DoutputDirectory={_HOME / 'libs'}"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    if fetched.returncode:
-        raise ServerMissing(f"Maven could not fetch Kafka: {fetched.stdout[-800:]}")
-
-
 class KafkaBroker(Server):
     """One broker; its `kill` is a power cut, apart from what the kernel still writes."""
 
     def __init__(self, *, heap_mb: int = 512) -> None:
-        self._jars = kafka_jars()
+        self._jars = jars_of("kafka")
         super().__init__("kafka")
         self._heap_mb = heap_mb
         settings = _PROPERTIES.format(port=self.port, controller=free_port(), data=self._home / "data")
