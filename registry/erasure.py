@@ -1,5 +1,7 @@
 """Forgetting a person in one transaction: the row stays as a number without anything in it, so no id is given twice.
 
+What the person wrote goes, too, and where it came from; that they answered, and what, stays as an id among numbers.
+What was refused for a number stays with the number, or the next list would bring it back as one that never said no.
 A fingerprint of the card number stays behind, so that the next import of an old file does not bring the person back.
 It keeps the number from being read, not from being guessed by whoever holds the database and tries all numbers.
 """
@@ -11,15 +13,18 @@ from hashlib import sha256
 from sqlalchemy import Column, Connection, String, Table, delete, insert, select, update
 
 from decisions.cards import card_of
-from registry import revisions, sharing
+from registry import addresses, revisions, sharing
 from registry.columns import Moment
 from registry.errors import NotFound
+from registry.ledger import SHARED_NUMBERS
 from registry.lists import among
 from registry.members import MEMBERS
 from registry.metadata import METADATA
 from registry.opt_outs import OPT_OUTS
+from registry.replies import REPLIES
 from schemas.audience import MemberChanged
 from schemas.dispatch import MemberErased
+from schemas.words import Channel
 
 ERASED_CARDS = Table(
     "erased_cards",
@@ -38,12 +43,10 @@ def fingerprint(card_number: str) -> str:
 
 
 def erase(connection: Connection, member_id: int, *, at: datetime) -> list[MemberErased | MemberChanged]:
-    """Forget this member.  Raises `NotFound`; a second time changes nothing.  The caller posts the news.
-
-    What the member wrote is in `registry.replies`; the door forgets it in the same transaction.
-    """
+    """Forget this member.  Raises `NotFound`; a second time changes nothing.  The caller posts the news."""
+    columns = MEMBERS.c
     row = connection.execute(
-        select(MEMBERS.c.card_number, MEMBERS.c.mobile, MEMBERS.c.erased_at).where(MEMBERS.c.id == member_id)
+        select(columns.card_number, columns.mobile, columns.email, columns.erased_at).where(columns.id == member_id)
     ).one_or_none()
     if row is None:
         raise NotFound(f"there is no member {member_id}")
@@ -52,12 +55,31 @@ def erase(connection: Connection, member_id: int, *, at: datetime) -> list[Membe
     revision = revisions.take(connection).revision
     connection.execute(delete(OPT_OUTS).where(OPT_OUTS.c.member_id == member_id))
     connection.execute(
-        update(MEMBERS).where(MEMBERS.c.id == member_id).values(**_emptied(), revision=revision, erased_at=at)
+        update(MEMBERS).where(columns.id == member_id).values(**_emptied(), revision=revision, erased_at=at)
     )
     connection.execute(insert(ERASED_CARDS).values(fingerprint=fingerprint(row.card_number), at=at))
+    _forget_words(connection, member_id, _only_theirs(connection, row.mobile, row.email))
+    # Whoever else has the number must not be asked twice in a wave: that it was asked stays, for whom does not.
+    connection.execute(update(SHARED_NUMBERS).where(SHARED_NUMBERS.c.member_id == member_id).values(member_id=0))
     if row.mobile is not None:
         sharing.settle(connection, revision, left=[row.mobile])
     return [MemberErased(member_id=member_id), MemberChanged(member_id=member_id, revision=revision)]
+
+
+def _only_theirs(connection: Connection, mobile: str | None, email: str | None) -> list[str]:
+    """The addresses that nobody has any more, as gateways and mail servers write them."""
+    found = []
+    if mobile and not addresses.owners(connection, Channel.SMS, mobile):
+        found += [mobile, mobile.removeprefix("+"), mobile.removeprefix("+86")]
+    if email and not addresses.owners(connection, Channel.EMAIL, email):
+        found.append(email)
+    return found
+
+
+def _forget_words(connection: Connection, member_id: int, theirs: Sequence[str]) -> None:
+    wrote = (REPLIES.c.member_id == member_id) | REPLIES.c.address.in_(theirs)
+    connection.execute(update(REPLIES).where(wrote).values(words="", address="", desk=None))
+    connection.execute(delete(SHARED_NUMBERS).where(SHARED_NUMBERS.c.address.in_(theirs)))
 
 
 def _emptied() -> dict[str, object]:

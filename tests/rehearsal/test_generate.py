@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from decisions.mobiles import is_made_up, mobile_of
-from rehearsal.generate import DISTRICTS, GROUPS, generate_members
+from rehearsal.generate import DISTRICTS, generate_members
 from rehearsal.people import People
 
 COUNT = 120_000  # more than one block of the generator
@@ -61,8 +61,7 @@ def test_ninety_five_of_a_hundred_can_be_asked_for_blood_by_sms(members: Rows):
 
 
 def test_true_groups_have_the_shares_of_the_best_proxy_for_beijing(people: Rows):
-    wanted = {group: share / 100 for group, share in GROUPS.items()}
-    assert wanted == {"A": 0.2774, "B": 0.3168, "O": 0.2965, "AB": 0.1093}
+    wanted = {"A": 0.2774, "B": 0.3168, "O": 0.2965, "AB": 0.1093}
     assert shares(person["abo"] for person in people) == pytest.approx(wanted, abs=0.006)
     assert shares(person["rhd"] for person in people)["neg"] == pytest.approx(0.00449, abs=0.0008)
 
