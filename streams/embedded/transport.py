@@ -8,22 +8,18 @@ their changelogs.
 import asyncio
 import fcntl
 import time
-from collections.abc import Awaitable, Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from faust.assignor.client_assignment import ClientAssignment
 from faust.transport import base
 from faust.transport.consumer import Consumer as BaseConsumer
-from faust.transport.producer import Producer as BaseProducer
 from faust.types import TP, ConsumerMessage
-from faust.types.tuples import RecordMetadata
 
-from streams.embedded.store import Append, Record, Store
-from streams.embedded.writer import GroupWriter
+from streams.embedded.producer import Declares, Producer
+from streams.embedded.store import Record, Store
 from streams.errors import WorkerRunning
-from streams.topics import milliseconds
 
 _GENERATION = 1
 _FETCH = 500
@@ -31,30 +27,7 @@ _POLL_SECONDS = 0.005  # between looks for what other processes have appended; a
 _CLEAN_SECONDS = 60.0
 
 
-class _Topics:
-    """What consumer and producer have in common."""
-
-    transport: "Transport"
-
-    async def create_topic(
-        self,
-        topic: str,
-        partitions: int,
-        replication: int,  # noqa: ARG002 - there is one copy
-        *,
-        retention: float | None = None,
-        compacting: bool | None = None,
-        **_: Any,  # noqa: ANN401 - Faust passes options for Kafka
-    ) -> None:
-        kept = None if retention is None else timedelta(seconds=float(retention))
-        store = Store(self.transport.path)
-        try:
-            store.declare(topic, partitions, retention_ms=milliseconds(kept), compacted=bool(compacting))
-        finally:
-            store.close()
-
-
-class Consumer(_Topics, BaseConsumer):  # type: ignore[misc]
+class Consumer(Declares, BaseConsumer):  # type: ignore[misc]
     """Reads every partition of the topics that the app subscribes to."""
 
     consumer_stopped_errors: ClassVar[tuple[type[BaseException], ...]] = ()
@@ -242,71 +215,6 @@ def _hold(path: Path, app_id: str) -> Any:  # noqa: ANN401 - an open file
             f"a worker already runs on {path}: stop it first, or use MUSTER_LOG=kafka://... for several workers"
         ) from exc
     return file
-
-
-class Producer(_Topics, BaseProducer):  # type: ignore[misc]
-    """Appends to the file; a send is done when it is durable."""
-
-    def __post_init__(self) -> None:
-        self._writer: GroupWriter | None = None
-
-    async def on_start(self) -> None:
-        self._writer = GroupWriter(self.transport.path)
-        await super().on_start()
-
-    async def on_stop(self) -> None:
-        await super().on_stop()
-        if self._writer is not None:
-            await asyncio.to_thread(self._writer.close)
-            self._writer = None
-
-    async def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None,
-        timestamp: float | None,  # noqa: ARG002 - the log stamps records itself
-        headers: Any,  # noqa: ANN401 - a mapping or pairs
-        *,
-        transactional_id: str | None = None,  # noqa: ARG002 - there are no transactions here
-    ) -> Awaitable[RecordMetadata]:
-        assert self._writer is not None
-        pairs = list(headers.items() if isinstance(headers, Mapping) else headers or ())
-        return asyncio.ensure_future(self._sent(Append(topic, key, value, pairs, partition)))
-
-    async def _sent(self, record: Append) -> RecordMetadata:
-        assert self._writer is not None
-        topic, partition, offset = await self._writer.append(record)
-        return RecordMetadata(topic=topic, partition=partition, topic_partition=TP(topic, partition), offset=offset)
-
-    async def send_and_wait(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None,
-        timestamp: float | None,
-        headers: Any,  # noqa: ANN401
-        *,
-        transactional_id: str | None = None,
-    ) -> RecordMetadata:
-        return await (
-            await self.send(topic, key, value, partition, timestamp, headers, transactional_id=transactional_id)
-        )
-
-    async def flush(self) -> None:
-        """Every send is awaited by whoever sent it; nothing is held back here."""
-
-    def key_partition(self, topic: str, key: bytes) -> TP:
-        store = Store(self.transport.path)
-        try:
-            return TP(topic, store.place(topic, key))
-        finally:
-            store.close()
-
-    def supports_headers(self) -> bool:
-        return True
 
 
 class Transport(base.Transport):  # type: ignore[misc]
