@@ -1,7 +1,8 @@
 """How a reaction is fed: in order or side by side, tried again while it is busy, acknowledged in offset order.
 
 Bad, busy and broken are three things.  A bad event goes to the dead letters; a busy reaction gets the same event again
-after a pause; anything else is a bug and ends the worker with nothing of it acknowledged.
+after a pause, and so does one that cannot reach the log; anything else is a bug and ends the worker with nothing of it
+acknowledged.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import structlog
 from prometheus_client import Counter
 
 from streams.acks import InOrder
-from streams.errors import Busy, Unprocessable
+from streams.errors import Busy, LogUnreachable, Unprocessable
 from streams.inbox import DeadLetters, Delivery, Outcome, Raw, open_letter, raw_of
 
 LOG = structlog.get_logger("muster.streams")
@@ -96,24 +97,28 @@ class Feeder:
         done()
 
     async def _react(self, raw: Raw) -> Outcome:
-        opened = await open_letter(raw, self._dead_letters)
-        if isinstance(opened, Outcome):
-            return opened
+        """What became of the event, tried again for as long as the reaction is busy or the log is away."""
         attempt = 0
         while True:
             try:
-                await self._reaction(opened)
-            except Unprocessable as exc:
-                await self._dead_letters.keep(raw, str(exc))
-                return Outcome.DEAD_LETTER
-            except Busy as exc:
+                return await self._try(raw)
+            except (Busy, LogUnreachable) as exc:
                 if attempt % 20 == 0:
                     LOG.warning("a reaction waits", reaction=self._name, topic=raw.topic, reason=str(exc))
                 RETRIED.labels(reaction=self._name).inc()
                 await self._sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
                 attempt += 1
-            else:
-                return Outcome.DONE
+
+    async def _try(self, raw: Raw) -> Outcome:
+        opened = await open_letter(raw, self._dead_letters)
+        if isinstance(opened, Outcome):
+            return opened
+        try:
+            await self._reaction(opened)
+        except Unprocessable as exc:
+            await self._dead_letters.keep(raw, str(exc))
+            return Outcome.DEAD_LETTER
+        return Outcome.DONE
 
     def _judge(self, *, bad: bool) -> None:
         self._lately.append(bad)
