@@ -1,6 +1,5 @@
 """The one reader of a topic in a worker: bytes become deliveries or dead letters."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -68,15 +67,6 @@ async def open_letter(raw: Raw, dead_letters: DeadLetters) -> Delivery | Outcome
         await dead_letters.keep(raw, str(exc))
         return Outcome.DEAD_LETTER
     except ValueError as exc:
-        await dead_letters.keep(raw, f"envelope: {_names(exc)}")
+        await dead_letters.keep(raw, f"envelope: {exc}")
         return Outcome.DEAD_LETTER
     return Delivery(message, envelope, raw.topic, raw.partition, raw.offset)
-
-
-def _names(exc: ValueError) -> str:
-    """The attributes that are wrong, without their values."""
-    errors: Callable[..., list[dict[str, Any]]] | None = getattr(exc, "errors", None)
-    if errors is None:
-        return type(exc).__name__
-    found = errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['type']}" for error in found)
