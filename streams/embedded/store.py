@@ -68,27 +68,41 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.execute("pragma journal_mode=WAL")
-            self._db.execute("pragma synchronous=FULL")
-            self._prepare()
-        except (sqlite3.OperationalError, sqlite3.DatabaseError, OSError) as exc:
+        except (sqlite3.Error, OSError) as exc:
             raise LogUnreachable(f"{path}: {exc}") from exc
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as exc:
+            self._db.close()
+            raise LogUnreachable(f"{path}: {exc}") from exc
+        except BaseException:
+            self._db.close()
+            raise
 
     def _prepare(self) -> None:
-        version = self._db.execute("pragma user_version").fetchone()[0]
-        if version == VERSION:
-            return
-        tables = self._db.execute("select count(*) from sqlite_master").fetchone()[0]
-        if version or tables:
+        """Make the tables of a new log; nothing is written to a file that is not ours."""
+        known = self._check()
+        self._db.execute("pragma journal_mode=WAL")
+        self._db.execute("pragma synchronous=FULL")
+        if not known:
+            with self._transaction():
+                if not self._check():
+                    for statement in _SCHEMA.split(";"):
+                        self._db.execute(statement)
+                    self._db.execute(f"pragma user_version={VERSION}")
+
+    def _check(self) -> bool:
+        """Whether the file is a log of this version, not a new one.  Raises `WrongVersion` when it is neither."""
+        # One statement, so that nobody can make the tables between two looks.
+        version, tables = self._db.execute(
+            "select user_version, (select count(*) from sqlite_master) from pragma_user_version"
+        ).fetchone()
+        if version != VERSION and (version or tables):
             raise WrongVersion(
                 f"{self.path} is no log of this version (found {version}, known {VERSION}): "
                 "point MUSTER_LOG at another file, or run the version of Muster that wrote it"
             )
-        with self._transaction():
-            if self._db.execute("pragma user_version").fetchone()[0] == 0:
-                for statement in _SCHEMA.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"pragma user_version={VERSION}")
+        return bool(version)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
