@@ -21,6 +21,12 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Instead of `empty_url`, for tests to which the database makes no difference."""
+    return f"sqlite:///{tmp_path}/muster.db"
+
+
+@pytest.fixture
 def database(empty_url: str) -> Iterator[Database]:
     create_or_check(empty_url, migrate=False)
     with Database(empty_url) as opened:

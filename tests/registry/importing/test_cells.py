@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from decisions.blood_words import blood_of
 from registry.importing.groups import BLOOD, BadGroup, Blood, blood
 from schemas.words import ABO, RhD
+from tests.registry.conftest import sqlite_url
 from tests.registry.importing.conftest import Registry, counts, mobile, places, rejects
 
+empty_url = sqlite_url  # what is read does not depend on where it is stored
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "cn_mobile_numbers.json").read_text())
 
 

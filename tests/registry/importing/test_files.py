@@ -8,8 +8,10 @@ import pytest
 from registry.importing.errors import UnusableFile
 from registry.importing.fields import FIELDS
 from registry.importing.survey import survey
+from tests.registry.conftest import sqlite_url
 from tests.registry.importing.conftest import Registry, counts, mobile, places, rejects
 
+empty_url = sqlite_url  # what is read does not depend on where it is stored
 NAMED = ("card_number", "name", "mobile", "sex", "birth_date", "district", "union_name", "abo", "rhd")
 KNOWN = ("BJ0001", "王芳", f"+86{mobile(1)}", "female", "1990-05-01", "110105", "教育工会", "AB", "neg")
 
