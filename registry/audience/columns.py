@@ -6,7 +6,7 @@ numbers per member, because a number that crosses into Python one by one costs m
 
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
+from functools import cache, reduce
 from itertools import product
 from operator import add
 from typing import Any, Final
@@ -145,10 +145,15 @@ def day_number(day: date) -> int:
 
 def query(connection: Connection, *conditions: ColumnElement[bool]) -> Select[Any]:
     """The members for whom all conditions hold, each as packed numbers."""
-    fields = _fields(connection)
+    return _everybody(connection.dialect.name).where(*conditions)
+
+
+@cache
+def _everybody(dialect: str) -> Select[Any]:
+    # Kept, because putting it together takes longer than it takes to find the one member who changed.
+    fields = _fields(dialect)
     packed: list[ColumnElement[Any]] = [_packed(fields, word) for word in WORDS]
-    statement: Select[Any] = select(*packed)
-    return statement.where(*conditions)
+    return select(*packed)
 
 
 def _packed(fields: dict[str, ColumnElement[Any]], word: dict[str, int]) -> ColumnElement[int]:
@@ -156,7 +161,7 @@ def _packed(fields: dict[str, ColumnElement[Any]], word: dict[str, int]) -> Colu
     return reduce(add, (fields[name] * cast(literal(1 << shift), BigInteger) for name, shift in word.items()))
 
 
-def _fields(connection: Connection) -> dict[str, ColumnElement[Any]]:
+def _fields(dialect: str) -> dict[str, ColumnElement[Any]]:
     columns = MEMBERS.c
     by_sms = case((columns.mobile.is_not(None) & columns.sms_failed_status.is_(None), REACH_BITS[Channel.SMS]), else_=0)
     has_mailbox = columns.email.is_not(None) & columns.email_failed_status.is_(None)
@@ -174,8 +179,8 @@ def _fields(connection: Connection) -> dict[str, ColumnElement[Any]]:
         "language": _coded(columns.language, LANGUAGE_CODES),
         "abo": case((known_group, OTHER_GROUP), else_=_coded(columns.abo, ABO_CODES)),
         "rhd": _coded(columns.rhd, RHD_CODES),
-        "born": _day(connection, columns.birth_date),
-        "deferred": _day(connection, columns.deferred_until),
+        "born": _day(dialect, columns.birth_date),
+        "deferred": _day(dialect, columns.deferred_until),
     }
 
 
@@ -183,7 +188,7 @@ def _coded(column: ColumnElement[Any], codes: dict[Any, int]) -> ColumnElement[i
     return case({word.value: code for word, code in codes.items()}, value=column, else_=0)
 
 
-def _day(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    if connection.dialect.name == "sqlite":
+def _day(dialect: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    if dialect == "sqlite":
         return func.coalesce(cast(func.julianday(column) - 1721424.5, Integer), 0)
     return func.coalesce(column - literal(date.min, Date) + 1, 0)
