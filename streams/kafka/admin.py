@@ -1,5 +1,6 @@
 """Topics on Kafka, through kafka-python's admin client."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from streams.errors import LogUnreachable
 from streams.topics import Topic
 
 BOOTSTRAP_MS = 8_000  # so long a person waits to hear that no broker answers; the library would take half a minute
+_SEEN_SECONDS = 15
 
 
 @contextmanager
@@ -30,15 +32,27 @@ def _admin(servers: Sequence[str]) -> Iterator[KafkaAdminClient]:
 
 
 def create_kafka_topics(servers: Sequence[str], wanted: Sequence[Topic]) -> None:
-    """Make those that are missing, with the broker's default replication."""
+    """Make those that are missing, with the broker's default replication, and return once all can be seen."""
     with _admin(servers) as admin:
-        missing = [topic for topic in wanted if topic.name not in set(admin.list_topics())]
+        there = set(admin.list_topics())
+        missing = [topic for topic in wanted if topic.name not in there]
         for topic in missing:
             new = NewTopic(topic.name, topic.partitions, -1, topic_configs=_configs(topic))
             try:
                 admin.create_topics([new])
             except TopicAlreadyExistsError:
                 continue  # another worker was quicker
+        if missing:
+            _wait_until_seen(admin, {topic.name for topic in missing})
+
+
+def _wait_until_seen(admin: KafkaAdminClient, names: set[str]) -> None:
+    """The controller has made them; the brokers hear of it a moment later."""
+    deadline = time.monotonic() + _SEEN_SECONDS
+    while not names <= set(admin.list_topics()):
+        if time.monotonic() > deadline:
+            raise LogUnreachable(f"the broker has not made all topics within {_SEEN_SECONDS} s")
+        time.sleep(0.02)
 
 
 def describe_kafka_topics(servers: Sequence[str]) -> dict[str, int]:
