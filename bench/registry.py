@@ -12,7 +12,6 @@ import argparse
 import csv
 import json
 import os
-import resource
 import shutil
 import sqlite3
 import subprocess
@@ -56,7 +55,6 @@ class Result:
     peer: str
     peer_rows_per_second: int
     ratio: float
-    peak_memory_mb: int
 
 
 def imported(database: Database, file: Path, rows: int) -> float:
@@ -133,7 +131,6 @@ def measure(contender: Contender, file: Path, rows: int, rounds: int) -> Result:
         peer=contender.peer,
         peer_rows_per_second=round(rows / min(peers)),
         ratio=round(min(peers) / min(ours), 2),
-        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )
 
 
@@ -168,7 +165,7 @@ def main() -> None:
             print(
                 f"{result.database:10} {result.rows_per_second:>7,} rows/s ({result.seconds} s for {result.rows:,}), "
                 f"again {result.again_rows_per_second:,}; {result.peer} {result.peer_rows_per_second:,}; "
-                f"ratio {result.ratio}; at most {result.peak_memory_mb} MB; load {os.getloadavg()[0]:.1f}"
+                f"ratio {result.ratio}; load {os.getloadavg()[0]:.1f}"
             )
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -89,3 +89,14 @@ def test_who_is_not_asked_for_blood_is_not_asked_sooner_for_it(connection: Conne
     assert index.scan(anybody, NOBODY).bins == (0, 40)
     first = index.select(anybody, NOBODY, limit=20, salt="s").tolist()
     assert len({member % 2 for member in first}) == 2
+
+
+def test_a_skill_that_is_learnt_or_lost_counts_at_once(connection: Connection):
+    store(connection, [Person(), Person(skills=frozenset(("手语",)))])
+    (index,) = AudienceIndex.load_many(connection, [0], 1)
+    signing = FOR_AB.model_copy(update={"skills": ("手语",)})
+    assert index.select(signing, NOBODY, limit=9, salt="").tolist() == [2]
+    change(connection, 1, Person(skills=frozenset(("手语", "驾驶"))))
+    change(connection, 2, Person())
+    index.catch_up(connection)
+    assert index.select(signing, NOBODY, limit=9, salt="").tolist() == [1]
