@@ -95,7 +95,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         if with_site and settings.email is not None and settings.http_port:
             await stack.enter_async_context(open_site(settings, settings.email, database, clock.now))
         await audience.load_all()
-        await run(apps, services, ready=_say_ready)
+        await run(apps, services, ready=partial(_say_ready, parts.owner))
 
 
 def _ensure_alone(settings: Settings) -> None:
@@ -105,9 +105,10 @@ def _ensure_alone(settings: Settings) -> None:
         ensure_no_worker(log.path, _MAIN)
 
 
-def _say_ready() -> None:
+def _say_ready(owner: str) -> None:
+    """`owner` is how leases and claims name this worker."""
     READY.set(1)
-    LOG.info("the worker is ready")
+    LOG.info("the worker is ready", owner=owner)
 
 
 def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:

@@ -85,15 +85,18 @@ class Site:
         self._stack = stack
         self._workers = 0
 
-    async def start_worker(self) -> Worker:
-        """A worker that has said that it is ready; it ends with the site, if not before.  Raises `ProcessFailed`."""
+    async def start_worker(self, **environment: str) -> Worker:
+        """A worker that has said that it is ready; it ends with the site, if not before.  Raises `ProcessFailed`.
+
+        `environment` is what it alone gets beyond the site's own.
+        """
         self._workers += 1
         port = free_port()
         process = await self._stack.enter_async_context(
             running(
                 f"worker-{self._workers}",
                 "worker",
-                environment={**self.environment, "MUSTER_METRICS_PORT": str(port)},
+                environment={**self.environment, "MUSTER_METRICS_PORT": str(port), **environment},
                 logs=self.plan.folder,
                 ready=partial(self._ready, port),
                 keep=self.plan.keep,
@@ -104,6 +107,11 @@ class Site:
     def worker_log(self, number: int) -> Path:
         """What the worker that was started as this one, from 1, has said."""
         return self.plan.folder / f"worker-{number}.log"
+
+    async def misbehave(self, **mischief: object) -> None:
+        """Let the gateway do this wrong from now on; without any, let it behave again."""
+        async with self.session.post(f"{self.witness.url}/misbehave", json=mischief) as response:
+            response.raise_for_status()
 
     async def judge(self, appeal_id: str) -> Verdict:
         """The appeal as the witness and the ledger tell it together."""

@@ -1,6 +1,7 @@
 """What keeps a client from being served at once: the account's rate, the bind's window, a full queue, bad numbers."""
 
 from collections.abc import Sequence
+from random import Random
 
 import numpy as np
 
@@ -53,7 +54,9 @@ class Brakes:
         self._error_key = draw_key(settings.seed, "refused number")
         self._silent_rate = settings.silent_rate
         self._silent_key = draw_key(settings.seed, "silent number")
-        self._free = not (throttle or queue or settings.error_rate or settings.window)
+        self._trouble_rate, self._trouble_status = settings.trouble_rate, settings.trouble_status
+        self._chance = Random(settings.seed)  # noqa: S311 - no secret
+        self._free = not (throttle or queue or settings.error_rate or settings.trouble_rate or settings.window)
 
     def judge(
         self, numbers: Sequence[int], letters: Sequence[Letter], *, room: int, now: float, plain: bool
@@ -66,6 +69,10 @@ class Brakes:
             draws = uniform(self._error_key, np.array(numbers, dtype=np.uint64))
             for place in np.nonzero(draws < self._error_rate)[0].tolist():
                 statuses[place] = statuses[place] or wire.RINVDSTADR
+        if self._trouble_rate:
+            for place, known in enumerate(statuses):
+                if known == wire.ROK and self._chance.random() < self._trouble_rate:
+                    statuses[place] = self._trouble_status
         self._refuse(statuses, beyond=room, status=wire.RTHROTTLED)
         if self._throttle:
             self._refuse(statuses, beyond=self._throttle.take(statuses.count(wire.ROK), now), status=wire.RTHROTTLED)

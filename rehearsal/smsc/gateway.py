@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rehearsal.smsc import wire
-from rehearsal.smsc.brakes import Brakes
+from rehearsal.smsc.mood import Mood
 from rehearsal.smsc.record import Moment, Record
-from rehearsal.smsc.settings import SimSettings
 from rehearsal.smsc.spool import Frame, Spool
 from rehearsal.smsc.submission import Letter, LetterReader
 
@@ -30,9 +29,8 @@ class Accepted:
 class Gateway:
     """The account all binds share.  `appeal_time` gives epoch seconds on the appeal's clock."""
 
-    def __init__(
-        self, settings: SimSettings, record: Record, spool: Spool | None, appeal_time: Callable[[], float]
-    ) -> None:
+    def __init__(self, mood: Mood, record: Record, spool: Spool | None, appeal_time: Callable[[], float]) -> None:
+        settings = mood.settings
         self.refused: Counter[int] = Counter()
         self.silent = 0
         self.accepted: list[Accepted] = []
@@ -40,7 +38,7 @@ class Gateway:
         self._record = record
         self._spool = spool
         self._appeal_time = appeal_time
-        self._brakes = Brakes(settings)
+        self._mood = mood
         self._letters = LetterReader(reference_tag=settings.reference_tag, access_number=settings.access_number)
         self._next_id = 1
         if spool:
@@ -52,7 +50,7 @@ class Gateway:
         """The answers to some submit_sm, and how many they are.  Whatever is answered ESME_ROK has been recorded."""
         numbers, letters, plain = self._letters.read(chunk, starts, ends)
         room = self._window - unanswered if self._window else _NO_LIMIT
-        statuses = self._brakes.judge(numbers, letters, room=room, now=time.monotonic(), plain=plain)
+        statuses = self._mood.brakes.judge(numbers, letters, room=room, now=time.monotonic(), plain=plain)
         if statuses is None:
             octets = chunk[starts[0] : ends[-1]]
             return self._accept(octets, numbers, letters, sequences, plain=plain)
@@ -98,7 +96,7 @@ class Gateway:
             pack(size, response, ok, sequence, b"%012x" % message)
             for message, sequence in enumerate(sequences, start=first)
         ]
-        if silent := self._brakes.unanswered(numbers):
+        if silent := self._mood.brakes.unanswered(numbers):
             answers = [answer for answer, quiet in zip(answers, silent, strict=True) if not quiet]
             self.silent += len(silent) - len(answers)
         return b"".join(answers), len(answers)

@@ -1,6 +1,7 @@
 """What lies behind the gateway: handsets that get the messages, receipts, replies and calls to the hotline."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from rehearsal.smsc.agenda import Agenda
 from rehearsal.smsc.deliver import Notice, Split, member_message, receipt
 from rehearsal.smsc.deliveries import Deliveries, Delivery
 from rehearsal.smsc.gateway import Accepted
+from rehearsal.smsc.mood import Mood
 from rehearsal.smsc.record import Fresh
-from rehearsal.smsc.settings import SimSettings
 from rehearsal.smsc.submission import Letter
 
 _MEMBER_KEYS = 1 << 63  # receipts use the message id, which never grows that large
 _PUSHED_AGAIN_AFTER = 60.0  # seconds of appeal time
+_SECOND_TIME = 1 << 62  # in the key of a receipt that comes twice
+_UNKNOWN_IDS = 1 << 46  # beyond all that are given to messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Network:
 
     def __init__(
         self,
-        settings: SimSettings,
+        mood: Mood,
         handsets: Handsets,
         agenda: Agenda,
         deliveries: Deliveries,
@@ -49,12 +52,14 @@ class Network:
         self.calls: list[Call] = []
         self.replies = 0
         self.receipts = 0
-        self._settings = settings
+        self._mood = mood
+        self._settings = mood.settings
         self._handsets = handsets
         self._agenda = agenda
         self._deliveries = deliveries
         self._step = receipt_step
         self._parts = 0
+        self._unknown = 0
         self._listeners: set[asyncio.Event] = set()
 
     def deliver(self, fresh: Sequence[Fresh]) -> None:
@@ -89,6 +94,16 @@ class Network:
             self._deliveries.offer(Delivery((first + place) | _MEMBER_KEYS, body, urgent=True))
         self.replies += 1
 
+    def report_unknown(self, count: int) -> None:
+        """Receipts, now, for so many messages that nobody ever sent."""
+        now = time.time()
+        for _ in range(count):
+            self._unknown += 1
+            sender = f"{self._settings.access_number or '1069'}01"
+            message = _UNKNOWN_IDS + self._unknown
+            number = 17900000000 + self._unknown
+            self._send_receipt(Notice(message, number, sender, "", wire.STATE_DELIVERED, now, now), message)
+
     async def wait_for_call(self, after: int, *, ceiling: float) -> None:
         """Return once there is a call with an id above `after`, at the latest after `ceiling` seconds."""
         if len(self.calls) > after or ceiling <= 0:
@@ -104,13 +119,14 @@ class Network:
             self._listeners.discard(called)
 
     def _note_receipts(self, letter: Letter, ids: Numbers, numbers: Numbers, appeal: Floats) -> None:
-        settings = self._settings
+        settings = self._mood.settings
         state = np.full(len(ids), wire.STATE_DELIVERED)
         state[self._lost(letter.reference, numbers)] = wire.STATE_UNDELIVERABLE
         state[appeal > letter.valid_until] = wire.STATE_EXPIRED
-        due = appeal + lognormals(
+        delay = lognormals(
             settings.receipt_median_seconds, settings.receipt_sigma, draw_key(settings.seed, "receipt delay"), ids
         )
+        due = appeal if settings.receipts_early else appeal + delay
         comes = uniform(draw_key(settings.seed, "receipt comes"), ids) < settings.receipts
         if letter.receipt == wire.RECEIPT_ON_FAILURE:
             comes &= state != wire.STATE_DELIVERED
@@ -128,14 +144,21 @@ class Network:
         self, letter: Letter, columns: tuple[Numbers, Numbers, NDArray[np.int_], Floats], done: float
     ) -> None:
         for message, number, state, submitted in zip(*(column.tolist() for column in columns), strict=True):
-            notice = Notice(message, number, letter.sender, letter.reference, state, submitted, done)
-            body = receipt(
-                notice,
-                reference_tag=self._settings.reference_tag,
-                with_tlvs=self._settings.receipt_tlvs,
-                decimal_id=self._settings.decimal_ids,
+            self._send_receipt(
+                Notice(message, number, letter.sender, letter.reference, state, submitted, done),
+                *((message, message | _SECOND_TIME) if self._mood.settings.receipts_twice else (message,)),
             )
-            self._deliveries.offer(Delivery(message, body, urgent=False))
+
+    def _send_receipt(self, notice: Notice, *keys: int) -> None:
+        settings = self._settings
+        body = receipt(
+            notice,
+            reference_tag=settings.reference_tag,
+            with_tlvs=settings.receipt_tlvs,
+            decimal_id=settings.decimal_ids,
+        )
+        for key in keys:
+            self._deliveries.offer(Delivery(key, body, urgent=False))
             self.receipts += 1
 
     def _act(self, reaction: Reaction) -> None:

@@ -4,8 +4,10 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from pydantic import ValidationError
 
 from rehearsal.smsc.deliver import Split
+from rehearsal.smsc.mood import Mischief
 from rehearsal.smsc.record import Heard
 from rehearsal.smsc.simulator import Simulator
 from rehearsal.smsc.submission import number_of
@@ -16,7 +18,7 @@ _LONGEST_WAIT = 30.0
 
 
 def http_app(simulator: Simulator) -> web.Application:
-    """GET /health /counts /messages /numbers /doubled /calls /ask; POST /say /drop."""
+    """GET /health /counts /messages /numbers /doubled /calls /ask; POST /say /drop /misbehave."""
     desk = _Desk(simulator)
     app = web.Application()
     app.add_routes(
@@ -30,6 +32,7 @@ def http_app(simulator: Simulator) -> web.Application:
             web.get("/ask", desk.ask),
             web.post("/say", desk.say),
             web.post("/drop", desk.drop),
+            web.post("/misbehave", desk.misbehave),
         ]
     )
     return app
@@ -124,6 +127,17 @@ class _Desk:
         for session in sessions:
             session.drop()
         return web.json_response({"dropped": len(sessions)})
+
+    async def misbehave(self, request: web.Request) -> web.Response:
+        try:
+            mischief = Mischief.model_validate_json(await request.read())
+        except ValidationError as exc:
+            problems = exc.errors(include_url=False, include_input=False, include_context=False)
+            raise web.HTTPBadRequest(
+                text="; ".join(f"{problem['loc']}: {problem['msg']}" for problem in problems)
+            ) from exc
+        self._simulator.misbehave(mischief)
+        return web.json_response(mischief.model_dump(exclude_none=True))
 
 
 def _asked(request: web.Request, name: str) -> str:

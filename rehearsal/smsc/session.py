@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from rehearsal.smsc import wire
-from rehearsal.smsc.brakes import Pacer
 from rehearsal.smsc.deliveries import Deliveries
 from rehearsal.smsc.gateway import Gateway
-from rehearsal.smsc.settings import SimSettings
+from rehearsal.smsc.mood import Mood
 
 _INTERFACE = b"MUSTER-SIM\0" + wire.tlv(wire.TAG_INTERFACE_VERSION, b"\x34")
 _BINDS = (wire.BIND_RECEIVER, wire.BIND_TRANSMITTER, wire.BIND_TRANSCEIVER)
 _SENDERS = (wire.BIND_TRANSMITTER, wire.BIND_TRANSCEIVER)
 _RECEIVERS = (wire.BIND_RECEIVER, wire.BIND_TRANSCEIVER)
 _LAST_SEQUENCE = 0x7FFFFFFF
+_TORN = 7  # octets of the answer in whose middle a link is cut
+_RECEIPTS_FIRST = 0.25  # seconds that an answer waits to be overtaken by its receipt
 
 
 class Session(asyncio.Protocol):
@@ -24,18 +25,17 @@ class Session(asyncio.Protocol):
 
     def __init__(
         self,
-        settings: SimSettings,
+        mood: Mood,
         gateway: Gateway,
         deliveries: Deliveries,
         sessions: "set[Session]",
-        pacer: Pacer | None,
     ) -> None:
         self.bound = 0
-        self._settings = settings
+        self._mood = mood
+        self._settings = mood.settings
         self._gateway = gateway
         self._deliveries = deliveries
         self._sessions = sessions
-        self._pacer = pacer
         self._rest = b""
         self._unanswered = 0
         self._sequence = 0
@@ -133,9 +133,9 @@ class Session(asyncio.Protocol):
         """Hand a run of submit_sm over; where it had to stop when the pacer said so."""
         if not starts:
             return None
-        allowed = len(starts)
-        if self._pacer:
-            allowed = self._pacer.take(allowed, time.monotonic())
+        allowed, pacer = len(starts), self._mood.pacer
+        if pacer:
+            allowed = pacer.take(allowed, time.monotonic())
         stopped = starts[allowed] if allowed < len(starts) else None
         if allowed:
             ends = [*islice(starts, 1, allowed), end if stopped is None else stopped]
@@ -143,10 +143,10 @@ class Session(asyncio.Protocol):
                 chunk, starts[:allowed], ends, sequences[:allowed], unanswered=self._unanswered
             )
             self._answer(answers, count)
-        if stopped is not None and self._pacer:
+        if stopped is not None and pacer:
             self._waiting = True
             self._transport.pause_reading()
-            asyncio.get_running_loop().call_later(self._pacer.wait, self._go_on)
+            asyncio.get_running_loop().call_later(pacer.wait, self._go_on)
         return stopped
 
     def _go_on(self) -> None:
@@ -159,11 +159,18 @@ class Session(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _answer(self, answers: bytes, count: int) -> None:
-        if not self._settings.latency_ms:
+        if self._mood.cut:
+            self._mood.cut = False
+            self._write(answers[: len(answers) // 2 + _TORN])
+            self.drop()
+            return
+        settings = self._mood.settings
+        wait = max(settings.latency_ms / 1000, _RECEIPTS_FIRST if settings.receipts_early else 0)
+        if not wait:
             self._write(answers)
             return
         self._unanswered += count
-        asyncio.get_running_loop().call_later(self._settings.latency_ms / 1000, self._answer_late, answers, count)
+        asyncio.get_running_loop().call_later(wait, self._answer_late, answers, count)
 
     def _answer_late(self, answers: bytes, count: int) -> None:
         self._unanswered -= count

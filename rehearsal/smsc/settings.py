@@ -53,6 +53,8 @@ class SimSettings(BaseModel):
     queue_drain: float = Field(default=1000, gt=0, description="Messages a second that leave that queue")
     error_rate: float = _share(0, "Share of numbers refused for good with ESME_RINVDSTADR, always the same ones")
     silent_rate: float = _share(0, "Share of numbers whose messages are taken and recorded, but never answered")
+    trouble_rate: float = _share(0, "Share of messages refused by chance; tried again, they may be taken")
+    trouble_status: int = Field(default=0x08, ge=1, le=0x4FF, description="With this command_status: ESME_RSYSERR")
 
     reference_tag: int = Field(default=0x1500, ge=0x1400, le=0x3FFF, description="Vendor TLV with kind/appeal/wave")
     receipts: float = _share(1, "Share of the receipts asked for that really come")
@@ -64,6 +66,8 @@ class SimSettings(BaseModel):
     receipt_tlvs: bool = Field(
         default=True, description="Receipts carry receipted_message_id and message_state as TLVs"
     )
+    receipts_early: bool = Field(default=False, description="Receipts come at once, and before the submit_sm_resp")
+    receipts_twice: bool = Field(default=False, description="Each receipt comes twice, under two sequence numbers")
     decimal_ids: bool = Field(
         default=False, description="The text of a receipt names the id in decimal, as some gateways do"
     )

@@ -7,9 +7,9 @@ from datetime import datetime
 from rehearsal.handsets import Handsets
 from rehearsal.people import People
 from rehearsal.smsc.agenda import Agenda
-from rehearsal.smsc.brakes import Pacer
 from rehearsal.smsc.deliveries import Acknowledged, Deliveries
 from rehearsal.smsc.gateway import Gateway
+from rehearsal.smsc.mood import Mischief, Mood
 from rehearsal.smsc.network import Network
 from rehearsal.smsc.record import Record
 from rehearsal.smsc.session import Session
@@ -35,7 +35,8 @@ class Simulator:
         self._spool = Spool(folder / "accepted.record") if folder else None
         self._acknowledged = Acknowledged(folder / "acknowledged.keys" if folder else None)
         self._agenda = Agenda()
-        self.gateway = Gateway(settings, self.record, self._spool, self._appeal_time)
+        self._mood = Mood(settings)
+        self.gateway = Gateway(self._mood, self.record, self._spool, self._appeal_time)
         self.deliveries = Deliveries(
             self._agenda,
             self._acknowledged,
@@ -44,17 +45,21 @@ class Simulator:
             timeout=settings.deliver_timeout,
         )
         self.network = Network(
-            settings,
+            self._mood,
             Handsets(self.people, settings.handsets, settings.seed),
             self._agenda,
             self.deliveries,
             receipt_step=_RECEIPT_STEP * speed,
         )
-        self._pacer = Pacer(settings.pace) if settings.pace else None
 
     def session(self) -> Session:
         """For a new connection."""
-        return Session(self.settings, self.gateway, self.deliveries, self.sessions, self._pacer)
+        return Session(self._mood, self.gateway, self.deliveries, self.sessions)
+
+    def misbehave(self, mischief: Mischief) -> None:
+        """Behave worse from now on, or as set up again."""
+        self._mood.change(mischief)
+        self.network.report_unknown(mischief.unknown_receipts)
 
     def tick(self) -> None:
         """Let everything happen that is due by now."""

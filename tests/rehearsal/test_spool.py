@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.smsc.gateway import Gateway
+from rehearsal.smsc.mood import Mood
 from rehearsal.smsc.record import Record
 from rehearsal.smsc.settings import SimSettings
 from rehearsal.smsc.simulator import Simulator
@@ -81,7 +82,7 @@ def test_what_cannot_be_written_is_not_accepted() -> None:
             raise OSError(28, "No space left on device")
 
     record = Record()
-    gateway = Gateway(SimSettings(), record, FullDisk(), lambda: 0.0)
+    gateway = Gateway(Mood(SimSettings()), record, FullDisk(), lambda: 0.0)
     pdu = submit(sequence=6)
     answers, count = gateway.submit(pdu, [0], [len(pdu)], [6], unanswered=0)
     assert (answers.hex(), count) == ("00000010800000040000000800000006", 1)
