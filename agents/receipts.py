@@ -11,21 +11,18 @@ from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
 
-import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
+from agents.alone import OneAtATime, alone
 from agents.places import Place, PlacedBatch, Places
-from agents.relay import OneAtATime
 from agents.routes import post
 from registry import ledger, outbox, receipts
 from registry.database import Database
-from registry.errors import DatabaseUnreachable
 from registry.ledger import Record
 from registry.receipts import RawReceipt
 from schemas.dispatch import DeliveredBatch, DeliveryReported
 
-LOG = structlog.get_logger("muster.receipts")
 SOURCE = "/muster/receipts"
 JOINED = Counter("muster_receipts_joined_total", "Receipts joined to their members", ["outcome"])
 _DELIVERED, _FAILED = 1, 2
@@ -66,21 +63,13 @@ class JoinReceipts:
         self._found: set[int] = set()  # bundles that wait for something that we know meanwhile
 
     async def run(self) -> None:
-        while True:
-            with self._one_at_a_time() as mine:
-                if mine:
-                    self._forget()  # another joiner may have joined what waited here
-                    await self._join_for_ever()
-            await self._sleep(1.0)
+        await alone(self._one_at_a_time, self._join_for_ever, pause=1.0, sleep=self._sleep)
 
     async def _join_for_ever(self) -> None:
+        """Raises `DatabaseUnreachable`."""
+        self._forget()  # another joiner may have joined what waited here
         while True:
-            try:
-                worked = await self.join()
-            except DatabaseUnreachable as exc:
-                LOG.warning("receipts wait for the database", reason=str(exc))
-                worked = False
-            if not worked:
+            if not await self.join():
                 await self._sleep(self._every)
 
     async def join(self) -> bool:

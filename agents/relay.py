@@ -5,16 +5,14 @@ One relay publishes at a time; the others stand by.  After a crash some rows are
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from functools import partial
-from typing import Protocol
 
 import structlog
 from prometheus_client import Counter
 
+from agents.alone import OneAtATime, alone
 from registry import outbox
 from registry.database import Database
-from registry.errors import DatabaseUnreachable
 from schemas.outgoing import Outgoing
 from streams.errors import LogUnreachable
 from streams.publisher import Publisher
@@ -22,12 +20,6 @@ from streams.publisher import Publisher
 LOG = structlog.get_logger("muster.relay")
 PUBLISHED = Counter("muster_relay_published_total", "Messages that the relay has published from the outbox")
 _AT_ONCE = 500
-
-
-class OneAtATime(Protocol):
-    """A lock that all relays of one database share and that dies with its holder."""
-
-    def __call__(self) -> AbstractContextManager[bool]: ...
 
 
 def relay_once(database: Database, publisher: Publisher) -> int:
@@ -65,13 +57,10 @@ class Relay:
         self._nudged.set()
 
     async def run(self) -> None:
-        while True:
-            with self._one_at_a_time() as mine:
-                if mine:
-                    await self._publish_for_ever()
-            await self._sleep(0.5)
+        await alone(self._one_at_a_time, self._publish_for_ever, pause=0.5, sleep=self._sleep)
 
     async def _publish_for_ever(self) -> None:
+        """Raises `DatabaseUnreachable`."""
         while True:
             self._nudged.clear()
             try:
@@ -79,7 +68,7 @@ class Relay:
                 if rows:
                     await self._publish(rows)
                     continue
-            except (LogUnreachable, DatabaseUnreachable) as exc:
+            except LogUnreachable as exc:
                 LOG.warning("the outbox waits", reason=str(exc))
                 await self._sleep(1.0)
             try:

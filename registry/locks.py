@@ -2,15 +2,14 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from zlib import crc32
 
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
 from registry.database import Database
-from registry.errors import DatabaseUnreachable
+from registry.unreachable import unreachable_named
 
 
 @contextmanager
@@ -37,14 +36,12 @@ def _file_lock(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def _advisory_lock(database: Database, key: int) -> Iterator[bool]:
-    try:
-        connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        mine = bool(connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": key}).scalar())
-    except OperationalError as exc:
-        raise DatabaseUnreachable(str(exc.orig).splitlines()[0]) from exc
-    try:
+    with ExitStack() as session:
+        with unreachable_named():
+            connection = session.enter_context(
+                database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            )
+            # The session holds the lock: ending it, not just giving it back to the pool, frees it whatever happened.
+            session.callback(connection.invalidate)
+            mine = bool(connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": key}).scalar())
         yield mine
-    finally:
-        # The session holds the lock: ending it, not just giving it back to the pool, frees it whatever happened.
-        connection.detach()
-        connection.close()
