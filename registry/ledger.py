@@ -24,7 +24,6 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    insert,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -172,11 +171,18 @@ def standing(connection: Connection, batch_ids: Sequence[str]) -> dict[str, Stan
     return {batch_id: Standing(tuple(spans), tuple(orphans[batch_id])) for batch_id, spans in touched.items()}
 
 
-def claim(connection: Connection, claims: Sequence[Claim], at: datetime) -> None:
-    """Write these down.  Durable with the caller's transaction."""
-    if claims:
+def claim(connection: Connection, claims: Sequence[Claim], at: datetime) -> set[str]:
+    """Write these down; the tokens of those that cannot be, because somebody has claimed the same place before.
+
+    Durable with the caller's transaction.  What is written down already under the same token counts as written: after a
+    commit that got no answer nobody knows, and the same claim is made again.
+    """
+    if not claims:
+        return set()
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    written = set(
         connection.execute(
-            insert(CLAIMS),
+            dialect.insert(CLAIMS).on_conflict_do_nothing().returning(CLAIMS.c.token),
             [
                 {
                     "batch_id": item.range.batch_id,
@@ -191,7 +197,14 @@ def claim(connection: Connection, claims: Sequence[Claim], at: datetime) -> None
                 }
                 for item in claims
             ],
-        )
+        ).scalars()
+    )
+    refused = [item for item in claims if item.token not in written]
+    if not refused:
+        return set()
+    batches = [item.range.batch_id for item in refused]
+    known = connection.execute(select(CLAIMS.c.token).where(among(connection, CLAIMS.c.batch_id, batches)))
+    return {item.token for item in refused} - set(known.scalars())
 
 
 def unclaim(connection: Connection, span: Range, token: str) -> bool:

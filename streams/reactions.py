@@ -7,7 +7,7 @@ acknowledged.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import faust
@@ -27,6 +27,10 @@ _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)
 _IN_A_ROW = 20
 _OF_LAST = 200
 _SHARE = 0.25
+
+
+class _Revoked(Exception):
+    """The event's partition was taken from us meanwhile: whoever has it now gets the event again."""
 
 
 class TooManyDeadLetters(Exception):
@@ -62,12 +66,13 @@ class Feeder:
         try:
             async for event in stream.noack().events():
                 raw = raw_of(event)
-                done = self._orders[raw.topic, raw.partition].began(raw.offset, event.ack)
+                order = self._orders[raw.topic, raw.partition]
+                done = order.began(raw.offset, event.ack)
                 if self._one_by_one:
-                    await self._handle(raw, done)
+                    await self._handle(raw, order, done)
                 else:
                     await self._places.acquire()
-                    task = asyncio.create_task(self._handle_and_release(raw, done))
+                    task = asyncio.create_task(self._handle_and_release(raw, order, done))
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
         finally:
@@ -76,18 +81,28 @@ class Feeder:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _handle_and_release(self, raw: Raw, done: Callable[[], None]) -> None:
+    def revoked(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Their events come again, from the last commit on, here or elsewhere.
+
+        A reaction under way may end; one that is busy is not tried again, or it would keep its place for ever.
+        """
+        for partition in partitions:
+            self._orders.pop(partition, None)
+
+    async def _handle_and_release(self, raw: Raw, order: InOrder, done: Callable[[], None]) -> None:
         try:
-            await self._handle(raw, done)
+            await self._handle(raw, order, done)
         finally:
             self._places.release()
 
-    async def _handle(self, raw: Raw, done: Callable[[], None]) -> None:
+    async def _handle(self, raw: Raw, order: InOrder, done: Callable[[], None]) -> None:
         try:
-            outcome = await self._react(raw)
+            outcome = await self._react(raw, order)
             self._judge(bad=outcome is Outcome.DEAD_LETTER)
         except asyncio.CancelledError:
             raise
+        except _Revoked:
+            return
         except Exception as exc:
             LOG.exception("a reaction failed", reaction=self._name, topic=raw.topic, offset=raw.offset)
             DONE.labels(reaction=self._name, outcome="failed").inc()
@@ -96,7 +111,7 @@ class Feeder:
         DONE.labels(reaction=self._name, outcome=outcome.value).inc()
         done()
 
-    async def _react(self, raw: Raw) -> Outcome:
+    async def _react(self, raw: Raw, order: InOrder) -> Outcome:
         """What became of the event, tried again for as long as the reaction is busy or the log is away."""
         attempt = 0
         while True:
@@ -108,6 +123,8 @@ class Feeder:
                 RETRIED.labels(reaction=self._name).inc()
                 await self._sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
                 attempt += 1
+                if self._orders.get((raw.topic, raw.partition)) is not order:
+                    raise _Revoked from exc
 
     async def _try(self, raw: Raw) -> Outcome:
         opened = await open_letter(raw, self._dead_letters)
@@ -140,10 +157,15 @@ def attach(
     """Let this reaction follow that topic in this app.  Events of a partition begin in order; more than one at a time
     with `concurrency`, and are acknowledged in order all the same.
     """  # noqa: D205
+    feeder = Feeder(name, reaction, dead_letters, concurrency=concurrency, broken=app.crash)
 
     async def follow(stream: Any) -> None:  # noqa: ANN401 - a Faust stream
-        feeder = Feeder(name, reaction, dead_letters, concurrency=concurrency, broken=app.crash)
         await feeder.run(stream)
+
+    async def revoked(_: faust.App, partitions: Iterable[tuple[str, int]], **__: object) -> None:
+        feeder.revoked(partitions)
+
+    app.on_partitions_revoked.connect(revoked)
 
     app.agent(
         app.topic(topic, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw"), name=name

@@ -29,6 +29,7 @@ class Turned(Enum):
     """Why nothing was opened or claimed."""
 
     LEASE_LOST = "another worker owns this partition now"
+    TAKEN = "somebody else has claimed these positions"
     CLOSED = "the appeal has been closed meanwhile"
 
 
@@ -115,7 +116,10 @@ def open_batches(
 
 
 def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> list[Claimed | Turned]:
-    """Claim these positions and read where their messages go."""
+    """Claim these positions and read where their messages go.
+
+    A claim that is there already under the same token is ours: its commit got no answer, and it is asked for again.
+    """
     held = leases.held(connection, {ask.lease for ask in asks})
     appeal_ids = {ask.batch.appeal_id for ask in asks if ask.batch.mass and ask.batch.appeal_id}
     still_open = {appeal_id for appeal_id in appeal_ids if appeals.status(connection, appeal_id) in appeals.OPEN}
@@ -131,9 +135,10 @@ def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> 
             claimed = Claimed(ask.range, ask.token, [], bytearray(size), [""] * size)
             answers.append(claimed)
             good.append((ask, claimed))
+    taken = ledger.claim(connection, [_claim(ask) for ask, _ in good], now)
+    good = [(ask, claimed) for ask, claimed in good if ask.token not in taken]
     _read_addresses(connection, good)
-    ledger.claim(connection, [_claim(ask) for ask, _ in good], now)
-    return answers
+    return [Turned.TAKEN if isinstance(answer, Claimed) and answer.token in taken else answer for answer in answers]
 
 
 def record_ranges(connection: Connection, finished: Sequence[Finished], now: datetime) -> list[None]:

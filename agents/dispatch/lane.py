@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from weakref import WeakValueDictionary
 
 from prometheus_client import Counter
 from sqlalchemy import Connection
@@ -82,6 +83,7 @@ class Lane:
         self._urgent = urgent
         self._shared = shared
         self._mine: set[str] = set()
+        self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._openings = Gather(shared.database, self._open_batches, limit=_RANGES_AT_ONCE)
         self._claims = Gather(shared.database, self._claim_ranges, limit=_RANGES_AT_ONCE)
         self._records = Gather(shared.database, self._record_ranges, limit=_RANGES_AT_ONCE)
@@ -93,7 +95,10 @@ class Lane:
             return
         await self._shared.gate.heard_all.wait()
         batch = batch_of(command, f"{delivery.topic}/{delivery.partition}")
-        await self._send_batch(batch)
+        # After a rebalance the same batch may come again while it is still being sent: one after the other.
+        async with self._runs.setdefault(batch.id, asyncio.Lock()):
+            with self._shared.leases.used(batch.lease):
+                await self._send_batch(batch)
 
     async def _send_batch(self, batch: Batch) -> None:
         members = await self._shared.selected.members(batch)
@@ -129,7 +134,7 @@ class Lane:
         try:
             members = extent.members[span.first : span.last]
             claimed = await self._claims.add(Ask(batch, span, members, lease, token))
-            if claimed is Turned.LEASE_LOST:
+            if claimed is Turned.LEASE_LOST or claimed is Turned.TAKEN:
                 raise Busy(f"{batch.lease}: {claimed.value}")
             if isinstance(claimed, Turned):
                 await self._withdraw(batch, span, extent)

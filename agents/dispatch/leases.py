@@ -1,15 +1,19 @@
-"""Keeps this worker's leases: taken when the first batch of a partition comes, renewed in time, given up at the end."""
+"""Keeps this worker's leases: taken when the first batch of a partition comes, renewed in time, given up when it has none."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from registry import leases
 from registry.database import Database
 from registry.errors import DatabaseUnreachable
 from registry.leases import Lease
+from streams.errors import Busy
 
 LOG = structlog.get_logger("muster.leases")
 _MARGIN = 0.2  # seconds before its end at which we stop believing in a lease: one write takes less
@@ -33,18 +37,35 @@ class Leases:
         self._now = now
         self._sleep = sleep
         self._held: dict[str, Lease] = {}
+        self._users: Counter[str] = Counter()
+        self._idle: set[str] = set()  # held, and used by nobody at the last renewal
         self._taking: dict[str, asyncio.Lock] = {}
 
+    @contextmanager
+    def used(self, name: str) -> Iterator[None]:
+        """As long as somebody works under it, the lease is kept once it is ours."""
+        self._users[name] += 1
+        try:
+            yield
+        finally:
+            self._users[name] -= 1
+            self._idle.discard(name)
+
     async def hold(self, name: str) -> Lease:
-        """The lease, once it is ours: a dead owner's ends by itself within seconds.  Raises `DatabaseUnreachable`."""
+        """The lease, once it is ours: a dead owner's ends by itself within seconds.
+
+        Raises `Busy` when somebody else keeps it, so that whoever asks can look whether the partition is still ours;
+        and `DatabaseUnreachable`.
+        """
         async with self._taking.setdefault(name, asyncio.Lock()):
+            give_up_at = self._now() + self._seconds
             while not self.valid(name):
-                lease = await self._database.write(
-                    partial(leases.acquire, name=name, owner=self.owner, seconds=self._seconds)
-                )
-                if lease is not None:
+                taken = await self._database.write(partial(self._acquire, names=[name]))
+                if lease := taken[name]:
                     self._held[name] = lease
                     LOG.info("lease taken", lease=name, epoch=lease.epoch)
+                elif self._now() >= give_up_at:
+                    raise Busy(f"{name}: another worker holds the lease")
                 else:
                     await self._sleep(0.1)
             return self._held[name]
@@ -58,23 +79,39 @@ class Leases:
         try:
             while True:
                 await self._sleep(self._seconds / 3)
-                for name in list(self._held):
-                    await self._renew(name)
+                try:
+                    await self._give_up_idle()
+                    await self._renew()
+                except DatabaseUnreachable as exc:
+                    LOG.warning("leases could not be renewed", held=len(self._held), reason=str(exc))
         finally:
-            for lease in self._held.values():
-                await self._database.write(partial(leases.release, lease=lease))
-            self._held.clear()
+            await self._give_up(list(self._held))
 
-    async def _renew(self, name: str) -> None:
-        try:
-            lease = await self._database.write(
-                partial(leases.acquire, name=name, owner=self.owner, seconds=self._seconds)
-            )
-        except DatabaseUnreachable as exc:
-            LOG.warning("a lease could not be renewed", lease=name, reason=str(exc))
-            return
-        if lease is None:
-            LOG.warning("a lease was lost", lease=name)
-            del self._held[name]
-        else:
-            self._held[name] = lease
+    async def _renew(self) -> None:
+        """All in one transaction: one after the other, on a slow disk the last ones would end before their turn."""
+        taken = await self._database.write(partial(self._acquire, names=sorted(self._held)))
+        for name, lease in taken.items():
+            if lease is not None:
+                self._held[name] = lease
+            elif self._held.pop(name, None):
+                LOG.warning("a lease was lost", lease=name)
+
+    async def _give_up_idle(self) -> None:
+        """A lease that nobody has used since the last renewal may be wanted where its partition is now."""
+        unused = {name for name in self._held if not self._users[name]}
+        await self._give_up(sorted(unused & self._idle))
+        self._idle = unused - self._idle
+
+    async def _give_up(self, names: Sequence[str]) -> None:
+        given = [self._held.pop(name) for name in names]
+        if given:
+            await self._database.write(partial(_release, given=given))
+
+    def _acquire(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Lease | None]:
+        # In one order for everybody, or two workers could wait for each other.
+        return {name: leases.acquire(connection, name, self.owner, seconds=self._seconds) for name in names}
+
+
+def _release(connection: Connection, given: Sequence[Lease]) -> None:
+    for lease in given:
+        leases.release(connection, lease)

@@ -54,6 +54,11 @@ class Worker:
         os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
+    async def stop(self) -> None:
+        """In good order."""
+        self._process.send_signal(signal.SIGTERM)
+        await self._process.wait()
+
     def freeze(self) -> None:
         os.killpg(self._process.pid, signal.SIGSTOP)
 

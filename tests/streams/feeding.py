@@ -20,12 +20,14 @@ class Stream:
         self._values = values
         self.ends = True
         self.acknowledged: list[int] = []
+        self.before: Callable[[int], None] = lambda _: None  # told of each offset before it comes
 
     def noack(self) -> Self:
         return self
 
     async def events(self) -> AsyncIterator[Any]:
         for offset, value in enumerate(self._values):
+            self.before(offset)
             headers = list(event("t", str(offset)).envelope.to_headers())
             message = SimpleNamespace(topic="t", partition=0, offset=offset, key=b"k", value=value, headers=headers)
             yield SimpleNamespace(message=message, ack=lambda offset=offset: self.acknowledged.append(offset))

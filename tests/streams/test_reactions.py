@@ -138,3 +138,42 @@ async def test_a_few_bad_events_stop_nobody():
     it = fed(*[GOOD, GOOD, GOOD, GOOD, b"bad"] * 100)
     await it.feeder(nothing).run(it.stream)
     assert (len(it.letters.kept), it.bugs, len(it.stream.acknowledged)) == (100, [], 500)
+
+
+async def test_a_busy_reaction_is_not_tried_again_once_its_partition_was_taken_away():
+    it = fed(GOOD, GOOD)
+    tries: list[int] = []
+
+    async def react(delivery: Delivery) -> None:
+        tries.append(delivery.offset)
+        if delivery.offset == 0:
+            feeder.revoked([("t", 0)])
+            raise Busy("another worker holds the lease")
+
+    feeder = it.feeder(react)
+    await feeder.run(it.stream)
+    assert tries == [0, 1]  # the place is free for what comes next
+    assert it.stream.acknowledged == [1]  # the new owner's first event; the old one was left to it
+
+
+async def test_a_partition_that_was_taken_away_leaves_no_hole_for_its_next_owner():
+    it = fed(GOOD, GOOD, GOOD)
+    ended = asyncio.Event()
+
+    async def react(delivery: Delivery) -> None:
+        if delivery.offset < 2:
+            await ended.wait()
+
+    def rebalance(offset: int) -> None:
+        if offset == 2:
+            feeder.revoked([("t", 0)])
+
+    it.stream.before, it.stream.ends = rebalance, False
+    feeder = it.feeder(react, concurrency=4)
+    running = asyncio.create_task(feeder.run(it.stream))
+    await settle(lambda: it.stream.acknowledged)
+    assert it.stream.acknowledged == [2]  # what comes after the rebalance does not wait for what came before
+    ended.set()
+    await settle(lambda: len(it.stream.acknowledged) == 3)
+    running.cancel()
+    assert it.stream.acknowledged == [2, 0, 1]

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from registry import ledger
 from registry.database import Database
@@ -27,6 +26,13 @@ def _claim(
     span = Range(batch, first, last)
     ledger.claim(connection, [Claim(span, APPEAL, 1, "one", epoch, token)], NOW)
     return span
+
+
+def _tell(connection: Connection, first: str, second: str) -> set[str]:
+    """Claim 0 to 10 and 10 to 20 under these tokens; those that could not be written."""
+    spans = (Range(BATCH, 0, 10), Range(BATCH, 10, 20))
+    claims = [Claim(span, APPEAL, 1, "one", 1, token) for span, token in zip(spans, (first, second), strict=True)]
+    return ledger.claim(connection, claims, NOW)
 
 
 def _of(
@@ -85,8 +91,18 @@ def test_gaps_are_exactly_what_is_left(sqlite_database: Database, cuts: set[int]
 def test_the_same_positions_are_never_claimed_twice(database: Database):
     with database.transaction() as connection:
         _claim(connection, 0, 10, token="one")
-    with pytest.raises(IntegrityError), database.transaction() as connection:
-        _claim(connection, 0, 10, token="two")
+    with database.transaction() as connection:
+        assert _tell(connection, "two", "three") == {"two"}
+    with database.transaction() as connection:
+        assert [orphan.token for orphan in _standing(connection).orphans] == ["one", "three"]
+
+
+def test_a_claim_whose_commit_got_no_answer_is_found_by_its_token_when_it_is_made_again(database: Database):
+    for _ in range(2):
+        with database.transaction() as connection:
+            assert _tell(connection, "one", "three") == set()
+    with database.transaction() as connection:
+        assert [orphan.token for orphan in _standing(connection).orphans] == ["one", "three"]
 
 
 def test_an_orphan_is_a_claim_without_a_record(connection: Connection):
