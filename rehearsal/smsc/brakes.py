@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rehearsal.draws import draw_key, uniform
 from rehearsal.smsc import wire
@@ -56,13 +57,13 @@ class Brakes:
         self._silent_key = draw_key(settings.seed, "silent number")
         self._trouble_rate, self._trouble_status = settings.trouble_rate, settings.trouble_status
         self._chance = Random(settings.seed)  # noqa: S311 - no secret
-        self._free = not (throttle or queue or settings.error_rate or settings.trouble_rate or settings.window)
+        self._free = not (throttle or queue or settings.error_rate or settings.trouble_rate)
 
     def judge(
         self, numbers: Sequence[int], letters: Sequence[Letter], *, room: int, now: float, plain: bool
     ) -> list[int] | None:
         """A command_status for each message; None when all are welcome.  `room` is what the bind's window leaves."""
-        if self._free and plain:
+        if plain and self._free and len(numbers) <= room:
             return None
         statuses = [letter.problem for letter in letters]
         if self._error_rate:
@@ -80,13 +81,12 @@ class Brakes:
             self._refuse(statuses, beyond=self._queue.take(statuses.count(wire.ROK), now), status=wire.RMSGQFUL)
         return statuses if any(statuses) else None
 
-    def unanswered(self, numbers: Sequence[int]) -> list[bool] | None:
+    def unanswered(self, numbers: Sequence[int]) -> NDArray[np.bool_] | None:
         """Which of these numbers' messages get no response; None when all get one."""
         if not self._silent_rate:
             return None
         draws = uniform(self._silent_key, np.array(numbers, dtype=np.uint64))
-        silent: list[bool] = (draws < self._silent_rate).tolist()
-        return silent
+        return draws < self._silent_rate
 
     @staticmethod
     def _refuse(statuses: list[int], *, beyond: int, status: int) -> None:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 
+from rehearsal.draws import Numbers
 from rehearsal.smsc import alphabet, wire
+from rehearsal.smsc.runs import Rows, decimal, hexadecimal, repeated
 
 _BEIJING = timezone(timedelta(hours=8))
 _RECEIPT, _UDH, _PLAIN = 0x04, 0x40, 0x00
 _WHOLE = {alphabet.GSM: 160, alphabet.UCS2: 140}
+_DECIMAL, _HEXADECIMAL = 10, 12  # digits of a message id
 _NUMBERING = b"\x01\x01"  # TON international, NPI E.164
 
 
@@ -38,7 +41,7 @@ _STAT = {
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """All that a receipt tells about one accepted message."""
+    """All that a receipt tells about one accepted message, or that several have in common."""
 
     message: int
     number: int
@@ -47,6 +50,15 @@ class Notice:
     state: int
     submitted: float
     done: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptForm:
+    """How a gateway writes receipts."""
+
+    reference_tag: int
+    with_tlvs: bool
+    decimal_id: bool
 
 
 def member_message(source: str, target: str, text: str, *, split: Split, reference: int) -> list[bytes]:
@@ -62,29 +74,51 @@ def member_message(source: str, target: str, text: str, *, split: Split, referen
     ]
 
 
-def receipt(notice: Notice, *, reference_tag: int, with_tlvs: bool, decimal_id: bool) -> bytes:
-    """The deliver_sm body of a receipt, in the words of SMPP 3.4, appendix B, times in Beijing."""
+def receipts(notice: Notice, messages: Numbers, numbers: Numbers, form: ReceiptForm) -> Rows:
+    """What `notice` says, about each of these messages to numbers of as many digits as its own."""
+    pdu = wire.pdu(wire.DELIVER_SM, wire.ROK, 0, receipt(notice, form))
+    rows, source = repeated(pdu, len(messages)), wire.HEADER_SIZE + len(b"\0" + _NUMBERING)
+    width = len(str(notice.number))
+    rows[:, source : source + width] = decimal(numbers, width)
+    text = pdu.index(b"id:", source + width) + len(b"id:")
+    if form.decimal_id:
+        rows[:, text : text + _DECIMAL] = decimal(messages, _DECIMAL)
+    else:
+        rows[:, text : text + _HEXADECIMAL] = hexadecimal(messages, _HEXADECIMAL)
+    if form.with_tlvs:
+        tagged = pdu.index(_receipted(notice.message), text) + len(wire.tlv(0, b""))
+        rows[:, tagged : tagged + _HEXADECIMAL] = hexadecimal(messages, _HEXADECIMAL)
+    return rows
+
+
+def minute(epoch: float) -> bytes:
+    """As receipts write it, in Beijing."""
+    return datetime.fromtimestamp(epoch, UTC).astimezone(_BEIJING).strftime("%y%m%d%H%M").encode()
+
+
+def receipt(notice: Notice, form: ReceiptForm) -> bytes:
+    """The deliver_sm body of a receipt, in the words of SMPP 3.4, appendix B."""
     stat, error, delivered = _STAT[notice.state]
-    shown = b"%010d" % notice.message if decimal_id else b"%012x" % notice.message
+    shown = b"%0*d" % (_DECIMAL, notice.message) if form.decimal_id else b"%0*x" % (_HEXADECIMAL, notice.message)
     text = b"id:%b sub:001 dlvrd:%b submit date:%b done date:%b stat:%b err:%b text:" % (
         shown,
         delivered,
-        _minute(notice.submitted),
-        _minute(notice.done),
+        minute(notice.submitted),
+        minute(notice.done),
         stat,
         error,
     )
     tlvs = b""
-    if with_tlvs:
-        tlvs = wire.tlv(wire.TAG_RECEIPTED_ID, b"%012x\0" % notice.message)
+    if form.with_tlvs:
+        tlvs = _receipted(notice.message)
         tlvs += wire.tlv(wire.TAG_MESSAGE_STATE, bytes([notice.state]))
         if notice.reference:
-            tlvs += wire.tlv(reference_tag, notice.reference.encode())
+            tlvs += wire.tlv(form.reference_tag, notice.reference.encode())
     return _body(str(notice.number), notice.sender, esm_class=_RECEIPT, coding=alphabet.GSM, octets=text, tlvs=tlvs)
 
 
-def _minute(epoch: float) -> bytes:
-    return datetime.fromtimestamp(epoch, UTC).astimezone(_BEIJING).strftime("%y%m%d%H%M").encode()
+def _receipted(message: int) -> bytes:
+    return wire.tlv(wire.TAG_RECEIPTED_ID, b"%0*x\0" % (_HEXADECIMAL, message))
 
 
 def _pieces(characters: list[bytes], room: int) -> list[bytes]:

@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from rehearsal.smsc import wire
 from rehearsal.smsc.mood import Mood
 from rehearsal.smsc.record import Moment, Record
+from rehearsal.smsc.runs import FEW, Rows, hexadecimal, repeated, with_sequences
 from rehearsal.smsc.spool import Frame, Spool
 from rehearsal.smsc.submission import Letter, LetterReader
 
 _OK = struct.Struct(">IIII12sx")
+_ACCEPTED = _OK.pack(_OK.size, wire.SUBMIT_SM_RESP, wire.ROK, 0, b"")
+_ID = slice(wire.HEADER_SIZE, _OK.size - 1)
 _NO_LIMIT = 2**31
 
 
@@ -91,15 +96,12 @@ class Gateway:
                 refusals = (wire.pdu(wire.SUBMIT_SM_RESP, wire.RSYSERR, sequence) for sequence in sequences)
                 return b"".join(refusals), len(numbers)
         self._remember(first, numbers, letters, at, plain=plain)
-        size, response, ok, pack = _OK.size, wire.SUBMIT_SM_RESP, wire.ROK, _OK.pack
-        answers = [
-            pack(size, response, ok, sequence, b"%012x" % message)
-            for message, sequence in enumerate(sequences, start=first)
-        ]
-        if silent := self._mood.brakes.unanswered(numbers):
-            answers = [answer for answer, quiet in zip(answers, silent, strict=True) if not quiet]
+        answers = _answers(first, sequences)
+        silent = self._mood.brakes.unanswered(numbers)
+        if silent is not None:
+            answers = answers[~silent]
             self.silent += len(silent) - len(answers)
-        return b"".join(answers), len(answers)
+        return answers.tobytes(), len(answers)
 
     def _remember(
         self, first: int, numbers: Sequence[int], letters: Sequence[Letter], at: Moment, *, plain: bool
@@ -117,3 +119,17 @@ class Gateway:
             numbers, letters, _ = self._letters.read(frame.octets, starts, [*starts[1:], at])
             plain = all(letter.part is None for letter in letters)
             self._remember(frame.first_id, numbers, letters, Moment(frame.real, frame.appeal), plain=plain)
+
+
+def _answers(first: int, sequences: Sequence[int]) -> Rows:
+    """One submit_sm_resp each, with ids that count up from `first`."""
+    count = len(sequences)
+    if count < FEW:
+        each = (
+            _OK.pack(_OK.size, wire.SUBMIT_SM_RESP, wire.ROK, sequence, b"%012x" % message)
+            for message, sequence in enumerate(sequences, start=first)
+        )
+        return np.frombuffer(b"".join(each), dtype=np.uint8).reshape(count, _OK.size)
+    rows = repeated(_ACCEPTED, count)
+    rows[:, _ID] = hexadecimal(np.arange(first, first + count, dtype=np.uint64), _ID.stop - _ID.start)
+    return with_sequences(rows, np.array(sequences, dtype=np.uint64))

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,17 +14,22 @@ from rehearsal.draws import Floats, Numbers, draw_key, lognormals, uniform
 from rehearsal.handsets import Handsets, Means, Reaction
 from rehearsal.smsc import wire
 from rehearsal.smsc.agenda import Agenda
-from rehearsal.smsc.deliver import Notice, Split, member_message, receipt
-from rehearsal.smsc.deliveries import Deliveries, Delivery
+from rehearsal.smsc.deliver import Notice, ReceiptForm, Split, member_message, receipts
+from rehearsal.smsc.deliveries import Bundle, Deliveries
 from rehearsal.smsc.gateway import Accepted
 from rehearsal.smsc.mood import Mood
 from rehearsal.smsc.record import Fresh
+from rehearsal.smsc.runs import Rows, repeated
 from rehearsal.smsc.submission import Letter
 
+Columns = tuple[Numbers, Numbers, NDArray[np.int_], Floats]  # message id, number, state, moment of its acceptance
+
+_POWERS = np.array([10**power for power in range(20)], dtype=np.uint64)
 _MEMBER_KEYS = 1 << 63  # receipts use the message id, which never grows that large
 _PUSHED_AGAIN_AFTER = 60.0  # seconds of appeal time
-_SECOND_TIME = 1 << 62  # in the key of a receipt that comes twice
-_UNKNOWN_IDS = 1 << 46  # beyond all that are given to messages
+_SECOND_TIME = np.uint64(1 << 62)  # in the key of a receipt that comes twice
+_UNKNOWN_IDS = np.uint64(1 << 46)  # beyond all that are given to messages
+_UNKNOWN_NUMBERS = np.uint64(17_900_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Network:
         self._agenda = agenda
         self._deliveries = deliveries
         self._step = receipt_step
+        self._form = ReceiptForm(self._settings.reference_tag, self._settings.receipt_tlvs, self._settings.decimal_ids)
+        self._due: dict[tuple[Letter, int], list[Columns]] = {}
         self._parts = 0
         self._unknown = 0
         self._listeners: set[asyncio.Event] = set()
@@ -74,16 +81,18 @@ class Network:
 
     def report(self, accepted: Sequence[Accepted]) -> None:
         """Note the receipts that were asked for."""
-        wanted: dict[Letter, list[tuple[int, int, float]]] = defaultdict(list)
+        wanted: dict[Letter, list[tuple[Numbers, Numbers, float]]] = defaultdict(list)
         for batch in accepted:
-            for place, (number, letter) in enumerate(zip(batch.numbers, batch.letters, strict=True)):
+            numbers = np.array(batch.numbers, dtype=np.uint64)
+            ids = np.arange(batch.first_id, batch.first_id + len(numbers), dtype=np.uint64)
+            for letter, places in _by_letter(batch.letters):
                 if letter.receipt:
-                    wanted[letter].append((batch.first_id + place, number, batch.appeal))
-        for letter, rows in wanted.items():
-            ids, numbers, appeal = zip(*rows, strict=True)
-            self._note_receipts(
-                letter, np.array(ids, dtype=np.uint64), np.array(numbers, dtype=np.uint64), np.array(appeal)
-            )
+                    wanted[letter].append((ids[places], numbers[places], batch.appeal))
+        for letter, pieces in wanted.items():
+            ids = np.concatenate([piece[0] for piece in pieces])
+            numbers = np.concatenate([piece[1] for piece in pieces])
+            appeal = np.repeat([piece[2] for piece in pieces], [len(piece[0]) for piece in pieces])
+            self._note_receipts(letter, ids, numbers, appeal)
 
     def say(self, source: str, target: str, text: str, *, split: Split = Split.UDH8, key: int | None = None) -> None:
         """A message from a member's phone, now."""
@@ -91,18 +100,22 @@ class Network:
         bodies = member_message(source, target, text, split=split, reference=self._parts)
         first = draw_key(self._settings.seed, "said", str(self._parts)) if key is None else key
         for place, body in enumerate(bodies):
-            self._deliveries.offer(Delivery((first + place) | _MEMBER_KEYS, body, urgent=True))
+            pdu = wire.pdu(wire.DELIVER_SM, wire.ROK, 0, body)
+            keys = np.array([(first + place) | _MEMBER_KEYS], dtype=np.uint64)
+            self._deliveries.offer(Bundle(keys, repeated(pdu, 1), urgent=True))
         self.replies += 1
 
     def report_unknown(self, count: int) -> None:
         """Receipts, now, for so many messages that nobody ever sent."""
+        if not count:
+            return
         now = time.time()
-        for _ in range(count):
-            self._unknown += 1
-            sender = f"{self._settings.access_number or '1069'}01"
-            message = _UNKNOWN_IDS + self._unknown
-            number = 17900000000 + self._unknown
-            self._send_receipt(Notice(message, number, sender, "", wire.STATE_DELIVERED, now, now), message)
+        sender = f"{self._settings.access_number or '1069'}01"
+        places = np.arange(self._unknown + 1, self._unknown + count + 1, dtype=np.uint64)
+        self._unknown += count
+        ids, numbers = places + _UNKNOWN_IDS, places + _UNKNOWN_NUMBERS
+        notice = Notice(int(ids[0]), int(numbers[0]), sender, "", wire.STATE_DELIVERED, now, now)
+        self._offer_receipts(ids, receipts(notice, ids, numbers, self._form))
 
     async def wait_for_call(self, after: int, *, ceiling: float) -> None:
         """Return once there is a call with an id above `after`, at the latest after `ceiling` seconds."""
@@ -136,30 +149,41 @@ class Network:
         cuts = np.nonzero(np.diff(steps[order]))[0] + 1
         for rows in np.split(order, cuts):
             if len(rows):
-                columns = (ids[rows], numbers[rows], state[rows], appeal[rows])
-                moment = float(steps[rows[0]] * self._step)
-                self._agenda.note(moment, partial(self._send_receipts, letter, columns, moment))
+                self._note_step(letter, int(steps[rows[0]]), (ids[rows], numbers[rows], state[rows], appeal[rows]))
 
-    def _send_receipts(
-        self, letter: Letter, columns: tuple[Numbers, Numbers, NDArray[np.int_], Floats], done: float
-    ) -> None:
-        for message, number, state, submitted in zip(*(column.tolist() for column in columns), strict=True):
-            self._send_receipt(
-                Notice(message, number, letter.sender, letter.reference, state, submitted, done),
-                *((message, message | _SECOND_TIME) if self._mood.settings.receipts_twice else (message,)),
+    def _note_step(self, letter: Letter, step: int, columns: Columns) -> None:
+        pieces = self._due.get((letter, step))
+        if pieces is None:
+            pieces = self._due[letter, step] = []
+            self._agenda.note(step * self._step, partial(self._send_receipts, letter, step))
+        pieces.append(columns)
+
+    def _send_receipts(self, letter: Letter, step: int) -> None:
+        due = self._due.pop((letter, step))
+        ids, numbers, state, submitted = (np.concatenate(column) for column in zip(*due, strict=True))
+        # Receipts that differ in id and number alone are written together.
+        digits = np.searchsorted(_POWERS, numbers, side="right")
+        alike = (submitted // 60).astype(np.int64) << 16 | state << 8 | digits
+        for kind in np.unique(alike).tolist():
+            rows = alike == kind
+            its_ids, its_numbers = ids[rows], numbers[rows]
+            notice = Notice(
+                message=int(its_ids[0]),
+                number=int(its_numbers[0]),
+                sender=letter.sender,
+                reference=letter.reference,
+                state=int(state[rows][0]),
+                submitted=float(submitted[rows][0]),
+                done=step * self._step,
             )
+            pdus = receipts(notice, its_ids, its_numbers, self._form)
+            self._offer_receipts(its_ids, pdus)
+            if self._mood.settings.receipts_twice:
+                self._offer_receipts(its_ids | _SECOND_TIME, pdus)
 
-    def _send_receipt(self, notice: Notice, *keys: int) -> None:
-        settings = self._settings
-        body = receipt(
-            notice,
-            reference_tag=settings.reference_tag,
-            with_tlvs=settings.receipt_tlvs,
-            decimal_id=settings.decimal_ids,
-        )
-        for key in keys:
-            self._deliveries.offer(Delivery(key, body, urgent=False))
-            self.receipts += 1
+    def _offer_receipts(self, keys: Numbers, pdus: Rows) -> None:
+        self._deliveries.offer(Bundle(keys, pdus, urgent=False))
+        self.receipts += len(keys)
 
     def _act(self, reaction: Reaction) -> None:
         if reaction.means is Means.CALL:
@@ -179,3 +203,15 @@ class Network:
     def _lost(self, reference: str, numbers: Numbers) -> NDArray[np.bool_]:
         # The same draw for receipt and handset, so that a member who answers was also reached.
         return uniform(draw_key(self._settings.seed, "undelivered", reference), numbers) < self._settings.undelivered
+
+
+def _by_letter(letters: Sequence[Letter]) -> Iterator[tuple[Letter, slice | list[int]]]:
+    """Each letter with the places at which it stands."""
+    # The usual case: a batch that says one thing.
+    if letters.count(letters[0]) == len(letters):
+        yield letters[0], slice(None)
+        return
+    places: dict[Letter, list[int]] = defaultdict(list)
+    for place, letter in enumerate(letters):
+        places[letter].append(place)
+    yield from places.items()

@@ -130,7 +130,7 @@ class Record:
     def _all_sayings(self, letters: Sequence[Letter]) -> Sequence[int]:
         first = letters[0]
         # The usual case: a batch that says one thing.  The reader hands out the same object for the same words.
-        if first is letters[-1] and all(letter is first for letter in letters):
+        if letters.count(first) == len(letters):
             return array("I", (self._saying_of(first),)) * len(letters)
         return [self._saying_of(letter) for letter in letters]
 

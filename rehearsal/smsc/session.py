@@ -3,18 +3,21 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable
+
+import numpy as np
 
 from rehearsal.smsc import wire
 from rehearsal.smsc.deliveries import Deliveries
 from rehearsal.smsc.gateway import Gateway
 from rehearsal.smsc.mood import Mood
+from rehearsal.smsc.runs import BrokenLength, Rows, Run, runs_of, with_sequences
 
 _INTERFACE = b"MUSTER-SIM\0" + wire.tlv(wire.TAG_INTERFACE_VERSION, b"\x34")
 _BINDS = (wire.BIND_RECEIVER, wire.BIND_TRANSMITTER, wire.BIND_TRANSCEIVER)
 _SENDERS = (wire.BIND_TRANSMITTER, wire.BIND_TRANSCEIVER)
 _RECEIVERS = (wire.BIND_RECEIVER, wire.BIND_TRANSCEIVER)
+_DELIVERED = (wire.DELIVER_SM_RESP, wire.GENERIC_NACK)
 _LAST_SEQUENCE = 0x7FFFFFFF
 _TORN = 7  # octets of the answer in whose middle a link is cut
 _RECEIPTS_FIRST = 0.25  # seconds that an answer waits to be overtaken by its receipt
@@ -44,12 +47,10 @@ class Session(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._waiting = False  # for the pacer
         self._choked = False  # by a client that does not read
-        self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
+        self._handlers: dict[int, Callable[[int, bytes], None]] = {
             **{bind: self._bind_as(bind) for bind in _BINDS},
             wire.UNBIND: self._unbind,
             wire.ENQUIRE_LINK: self._enquired,
-            wire.DELIVER_SM_RESP: self._delivered,
-            wire.GENERIC_NACK: self._delivered,
         }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -80,15 +81,13 @@ class Session(asyncio.Protocol):
         if not self._waiting:
             self._transport.resume_reading()
 
-    def send_deliveries(self, bodies: Sequence[bytes]) -> list[int]:
-        sequences = [self._next_sequence() for _ in bodies]
-        self._transport.write(
-            b"".join(
-                wire.pdu(wire.DELIVER_SM, wire.ROK, sequence, body)
-                for sequence, body in zip(sequences, bodies, strict=True)
-            )
-        )
-        return sequences
+    def send_deliveries(self, pdus: Rows) -> int:
+        if self._sequence + len(pdus) > _LAST_SEQUENCE:
+            self._sequence = 0
+        first = self._sequence + 1
+        self._sequence += len(pdus)
+        self._transport.write(with_sequences(pdus, np.arange(first, first + len(pdus), dtype=np.uint64)).tobytes())
+        return first
 
     def drop(self) -> None:
         """Cut the link without a word."""
@@ -99,48 +98,40 @@ class Session(asyncio.Protocol):
         self._transport.close()
 
     def _consume(self) -> None:
-        chunk, at, size = self._rest, 0, len(self._rest)
-        starts: list[int] = []
-        sequences: list[int] = []
-        unpack, submit = wire.HEADER.unpack_from, wire.SUBMIT_SM
-        may_submit = self.bound in _SENDERS
-        while size - at >= wire.HEADER_SIZE:
-            length, command, status, sequence = unpack(chunk, at)
-            if not wire.HEADER_SIZE <= length <= wire.LARGEST_PDU:
-                self._submit(chunk, starts, at, sequences)
-                self._write(wire.pdu(wire.GENERIC_NACK, wire.RINVCMDLEN, sequence))
-                self._rest = b""
-                self._transport.close()
-                return
-            if at + length > size:
-                break
-            if command == submit and may_submit:
-                starts.append(at)
-                sequences.append(sequence)
-            else:
-                rest_of_run = self._submit(chunk, starts, at, sequences)
-                if rest_of_run is not None:
-                    self._rest = chunk[rest_of_run:]
-                    return
-                starts, sequences = [], []
-                self._handle(command, status, sequence, chunk[at + wire.HEADER_SIZE : at + length])
-                may_submit = self.bound in _SENDERS
-            at += length
-        stopped = self._submit(chunk, starts, at, sequences)
-        self._rest = chunk[at if stopped is None else stopped :]
+        chunk, read = self._rest, 0
+        try:
+            for run in runs_of(chunk):
+                stopped = self._take(chunk, run)
+                read = run.ends[-1] if stopped is None else stopped
+                if stopped is not None:
+                    break
+        except BrokenLength as exc:
+            self._write(wire.pdu(wire.GENERIC_NACK, wire.RINVCMDLEN, exc.sequence))
+            self._rest = b""
+            self._transport.close()
+            return
+        self._rest = chunk[read:]
 
-    def _submit(self, chunk: bytes, starts: list[int], end: int, sequences: list[int]) -> int | None:
-        """Hand a run of submit_sm over; where it had to stop when the pacer said so."""
-        if not starts:
+    def _take(self, chunk: bytes, run: Run) -> int | None:
+        """Act on a run; where it had to stop when the pacer said so."""
+        if run.command == wire.SUBMIT_SM and self.bound in _SENDERS:
+            return self._submit(chunk, run)
+        if run.command in _DELIVERED:
+            self._deliveries.answered(self, run.sequences, ok=run.status == wire.ROK)
             return None
-        allowed, pacer = len(starts), self._mood.pacer
+        for start, end, sequence in zip(run.starts, run.ends, run.sequences, strict=True):
+            self._handle(run.command, sequence, chunk[start + wire.HEADER_SIZE : end])
+        return None
+
+    def _submit(self, chunk: bytes, run: Run) -> int | None:
+        """Hand a run of submit_sm over; where it had to stop when the pacer said so."""
+        starts, allowed, pacer = run.starts, len(run.starts), self._mood.pacer
         if pacer:
             allowed = pacer.take(allowed, time.monotonic())
         stopped = starts[allowed] if allowed < len(starts) else None
         if allowed:
-            ends = [*islice(starts, 1, allowed), end if stopped is None else stopped]
             answers, count = self._gateway.submit(
-                chunk, starts[:allowed], ends, sequences[:allowed], unanswered=self._unanswered
+                chunk, starts[:allowed], run.ends[:allowed], run.sequences[:allowed], unanswered=self._unanswered
             )
             self._answer(answers, count)
         if stopped is not None and pacer:
@@ -180,17 +171,17 @@ class Session(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(octets)
 
-    def _handle(self, command: int, status: int, sequence: int, body: bytes) -> None:
+    def _handle(self, command: int, sequence: int, body: bytes) -> None:
         handler = self._handlers.get(command)
         if handler:
-            handler(status, sequence, body)
+            handler(sequence, body)
         elif command == wire.SUBMIT_SM:
             self._write(wire.pdu(wire.SUBMIT_SM_RESP, wire.RINVBNDSTS, sequence))
         elif not command & wire.RESPONSE:
             self._write(wire.pdu(wire.GENERIC_NACK, wire.RINVCMDID, sequence))
 
-    def _bind_as(self, kind: int) -> Callable[[int, int, bytes], None]:
-        def bind(_status: int, sequence: int, body: bytes) -> None:
+    def _bind_as(self, kind: int) -> Callable[[int, bytes], None]:
+        def bind(sequence: int, body: bytes) -> None:
             status = self._may_bind(body)
             answer = b"" if status else _INTERFACE
             self._write(wire.pdu(kind | wire.RESPONSE, status, sequence, answer))
@@ -218,17 +209,14 @@ class Session(asyncio.Protocol):
             return wire.RBINDFAIL
         return wire.ROK
 
-    def _unbind(self, _status: int, sequence: int, _body: bytes) -> None:
+    def _unbind(self, sequence: int, _body: bytes) -> None:
         self.bound = 0
         self._deliveries.detach(self)
         self._write(wire.pdu(wire.UNBIND | wire.RESPONSE, wire.ROK, sequence))
         self._transport.close()
 
-    def _enquired(self, _status: int, sequence: int, _body: bytes) -> None:
+    def _enquired(self, sequence: int, _body: bytes) -> None:
         self._write(wire.pdu(wire.ENQUIRE_LINK_RESP, wire.ROK, sequence))
-
-    def _delivered(self, status: int, sequence: int, _body: bytes) -> None:
-        self._deliveries.answered(self, sequence, ok=status == wire.ROK)
 
     def _next_sequence(self) -> int:
         self._sequence = self._sequence % _LAST_SEQUENCE + 1

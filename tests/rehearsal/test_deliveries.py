@@ -1,12 +1,13 @@
 """deliver_sm until it is taken: window, refusals, silence, lost links, restarts."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rehearsal.smsc.agenda import Agenda
-from rehearsal.smsc.deliveries import Acknowledged, Deliveries, Delivery
+from rehearsal.smsc.deliveries import Acknowledged, Bundle, Deliveries
+from rehearsal.smsc.runs import Rows, repeated
 from tests.rehearsal.conftest import Start
 from tests.rehearsal.esme import ACCESS, ESME, said
 
@@ -17,10 +18,10 @@ class Bind:
     def __init__(self) -> None:
         self.got: list[bytes] = []
 
-    def send_deliveries(self, bodies: Sequence[bytes]) -> list[int]:
+    def send_deliveries(self, pdus: Rows) -> int:
         first = len(self.got)
-        self.got.extend(bodies)
-        return list(range(first, len(self.got)))
+        self.got.extend(pdu.tobytes() for pdu in pdus)
+        return first
 
 
 class Exchange:
@@ -33,7 +34,8 @@ class Exchange:
 
     def offer(self, *bodies: bytes, urgent: bool = True) -> None:
         for body in bodies:
-            self.deliveries.offer(Delivery(int.from_bytes(body, "big"), body, urgent=urgent))
+            key = np.array([int.from_bytes(body, "big")], dtype=np.uint64)
+            self.deliveries.offer(Bundle(key, repeated(body, 1), urgent=urgent))
 
     def at(self, now: float) -> None:
         self.now = now
@@ -52,7 +54,7 @@ def test_what_is_refused_comes_again_after_1_5_and_10_minutes_and_then_no_more()
         exchange.at(now)
         if len(bind.got) > before:
             came.append(now)
-            exchange.deliveries.answered(bind, before, ok=False)
+            exchange.deliveries.answered(bind, [before], ok=False)
     assert came == [0, 60, 360, 960]
     assert exchange.deliveries.given_up == 1
     assert exchange.deliveries.waiting == 0
@@ -63,10 +65,34 @@ def test_what_is_taken_never_comes_again() -> None:
     exchange.deliveries.attach(bind)
     exchange.offer(b"a")
     exchange.at(0)
-    exchange.deliveries.answered(bind, 0, ok=True)
-    exchange.deliveries.answered(bind, 0, ok=False)  # an answer too many
+    exchange.deliveries.answered(bind, [0], ok=True)
+    exchange.deliveries.answered(bind, [0], ok=False)  # an answer too many
     exchange.at(3600)
     assert bind.got == [b"a"]
+
+
+def test_answers_in_any_order_and_twice_free_each_place_once() -> None:
+    exchange, bind = Exchange(window=4), Bind()
+    exchange.deliveries.attach(bind)
+    exchange.offer(b"a", b"b", b"c", b"d", b"e", b"f")
+    exchange.at(0)
+    exchange.deliveries.answered(bind, [3, 1, 1, 99], ok=True)
+    exchange.deliveries.answered(bind, [1], ok=True)
+    exchange.at(1)
+    assert (bind.got, exchange.deliveries.acknowledged) == ([b"a", b"b", b"c", b"d", b"e", b"f"], 2)
+    assert exchange.deliveries.waiting == 4
+
+
+def test_only_what_was_refused_of_a_bundle_comes_again() -> None:
+    exchange, bind = Exchange(), Bind()
+    exchange.deliveries.attach(bind)
+    keys = np.arange(5, dtype=np.uint64)
+    exchange.deliveries.offer(Bundle(keys, keys.astype(np.uint8).reshape(5, 1), urgent=False))
+    exchange.at(0)
+    exchange.deliveries.answered(bind, [0, 2, 4], ok=True)
+    exchange.deliveries.answered(bind, [1, 3], ok=False)
+    exchange.at(61)
+    assert bind.got == [b"\0", b"\1", b"\2", b"\3", b"\4", b"\1", b"\3"]
 
 
 def test_no_answer_at_all_counts_as_refused() -> None:
@@ -109,7 +135,7 @@ def test_the_window_holds_and_members_go_before_receipts() -> None:
     exchange.at(0)
     exchange.at(1)
     assert bind.got == [b"m1", b"r1"]
-    exchange.deliveries.answered(bind, 0, ok=True)
+    exchange.deliveries.answered(bind, [0], ok=True)
     exchange.at(2)
     assert bind.got == [b"m1", b"r1", b"r2"]
     assert exchange.deliveries.waiting == 3
@@ -121,7 +147,7 @@ def test_a_restart_forgets_only_what_was_taken(tmp_path: Path) -> None:
     exchange.deliveries.attach(bind)
     exchange.offer(b"a", b"b", b"c")
     exchange.at(0)
-    exchange.deliveries.answered(bind, 1, ok=True)
+    exchange.deliveries.answered(bind, [1], ok=True)
     journal.close()
     with (tmp_path / "keys").open("ab") as torn:
         torn.write(b"\0\0\0")

@@ -13,7 +13,8 @@ def read(*pdus: bytes, access_number: str = "") -> tuple[list[int], list[Letter]
     chunk = b"".join(pdus)
     starts = [sum(map(len, pdus[:place])) for place in range(len(pdus))]
     reader = LetterReader(reference_tag=0x1500, access_number=access_number)
-    return reader.read(chunk, starts, [*starts[1:], len(chunk)])
+    numbers, letters, plain = reader.read(chunk, starts, [*starts[1:], len(chunk)])
+    return list(numbers), list(letters), plain
 
 
 def only(pdu: bytes, **settings: str) -> Letter:
