@@ -57,8 +57,8 @@ class Leases:
         Raises `Busy` when somebody else keeps it, so that whoever asks can look whether the partition is still ours;
         and `DatabaseUnreachable`.
         """
+        give_up_at = self._now() + self._seconds  # counted from here, so that all who wait give up together
         async with self._taking.setdefault(name, asyncio.Lock()):
-            give_up_at = self._now() + self._seconds
             while not self.valid(name):
                 taken = await self._database.write(partial(self._acquire, names=[name]))
                 if lease := taken[name]:

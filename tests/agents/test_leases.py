@@ -88,3 +88,16 @@ async def test_who_waits_for_another_workers_lease_is_told_to_look_again(databas
     with pytest.raises(Busy):
         await Leases(database, "two", seconds=2, now=lambda: now[0], sleep=sleep).hold("a")
     assert now[0] >= 102
+
+
+async def test_all_who_wait_for_the_same_lease_give_up_together(database: Database):
+    now = [100.0]
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    await Leases(database, "one", seconds=30).hold("a")
+    waiting = Leases(database, "two", seconds=2, now=lambda: now[0], sleep=sleep)
+    refused = await asyncio.gather(*(waiting.hold("a") for _ in range(32)), return_exceptions=True)
+    assert {type(answer) for answer in refused} == {Busy}
+    assert now[0] < 103
