@@ -38,6 +38,7 @@ async def running(
     logs: Path,
     ready: Callable[[], Awaitable[bool]],
     keep: bool = False,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A `muster` process that has said it is ready.  Ended on the way out, unless it is to be kept."""
     log = logs / f"{name}.log"
@@ -54,7 +55,7 @@ async def running(
             start_new_session=True,
         )
     try:
-        await _until_ready(name, process, ready, log)
+        await _until_ready(name, process, ready, log, patience)
         yield process
     finally:
         if not keep:
@@ -62,16 +63,16 @@ async def running(
 
 
 async def _until_ready(
-    name: str, process: asyncio.subprocess.Process, ready: Callable[[], Awaitable[bool]], log: Path
+    name: str, process: asyncio.subprocess.Process, ready: Callable[[], Awaitable[bool]], log: Path, patience: float
 ) -> None:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while not await ready():
                 if process.returncode is not None:
                     raise ProcessFailed(f"{name} ended with {process.returncode}: {_last_words(log)}")
                 await asyncio.sleep(0.05)
     except TimeoutError as exc:
-        raise ProcessFailed(f"{name} did not answer within {PATIENCE:.0f} s: {_last_words(log)}") from exc
+        raise ProcessFailed(f"{name} did not answer within {patience:.0f} s: {_last_words(log)}") from exc
 
 
 def ensure_alive(process: Process, log: Path) -> None:

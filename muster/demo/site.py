@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from muster.clock import AppealClock, real_now
-from muster.demo.processes import free_port, running
+from muster.demo.processes import PATIENCE, free_port, running
 from muster.demo.story import Commands
 from muster.demo.witness import Verdict, Witness, judge
 from muster.settings import Settings, read_settings
@@ -32,6 +32,7 @@ class Plan:
     settings: Mapping[str, object] = field(default_factory=dict)
     gateway: Sequence[str] = ()
     keep: bool = False  # leave the processes running
+    patience: float = PATIENCE  # seconds that a process may take until it is ready
 
 
 class Worker:
@@ -105,6 +106,7 @@ class Site:
                 logs=self.plan.folder,
                 ready=partial(self._ready, port),
                 keep=self.plan.keep,
+                patience=self.plan.patience,
             )
         )
         return Worker(process)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import structlog
 from faust.assignor.client_assignment import ClientAssignment
 from faust.transport import base
 from faust.transport.consumer import Consumer as BaseConsumer
@@ -19,12 +20,14 @@ from faust.types import TP, ConsumerMessage
 
 from streams.embedded.producer import Declares, Producer
 from streams.embedded.store import Record, Store
-from streams.errors import WorkerRunning
+from streams.errors import LogUnreachable, WorkerRunning
 
+LOG = structlog.get_logger("muster.streams")
 _GENERATION = 1
 _FETCH = 500
 _POLL_SECONDS = 0.005  # between looks for what other processes have appended; a look costs some microseconds
 _CLEAN_SECONDS = 60.0
+_PAUSE_SECONDS = 0.5  # between two tries to commit on a log that cannot be written
 
 
 class Consumer(Declares, BaseConsumer):  # type: ignore[misc]
@@ -123,10 +126,19 @@ class Consumer(Declares, BaseConsumer):  # type: ignore[misc]
         return {tp: self._store.earliest(tp.topic, tp.partition) for tp in partitions}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Waits while the log cannot be written: Faust takes these offsets for committed whatever we answer."""
         reached = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
         async with self._one_commit:
-            await asyncio.to_thread(self._commits.commit, self.app.conf.id, reached)
-        return True
+            while True:
+                try:
+                    await asyncio.to_thread(self._commits.commit, self.app.conf.id, reached)
+                except LogUnreachable as exc:
+                    LOG.warning("a commit waits for the log", group=self.app.conf.id, reason=str(exc))
+                    if self.should_stop:
+                        return False  # what it is about comes again after the next start
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                else:
+                    return True
 
     # --- records ------------------------------------------------------------------------------------------------
 
@@ -167,7 +179,10 @@ class Consumer(Declares, BaseConsumer):  # type: ignore[misc]
         if time.monotonic() - self._cleaned > _CLEAN_SECONDS:
             self._cleaned = time.monotonic()
             async with self._one_commit:
-                await asyncio.to_thread(self._commits.clean, time.time_ns() // 1_000_000)
+                try:
+                    await asyncio.to_thread(self._commits.clean, time.time_ns() // 1_000_000)
+                except LogUnreachable as exc:
+                    LOG.warning("old records stay for now", reason=str(exc))
 
     def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
         return ConsumerMessage(
