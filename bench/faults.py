@@ -1,0 +1,164 @@
+"""What kills, stops and breaks do to a mass appeal: lost, doubled and uncertain members, counted by the gateway itself.
+
+    python bench/faults.py --log embedded|kafka [--kills N] [--each N] [--members M] [--per-appeal N] [--seed S]
+                           [--only NAME,...] [--json FILE]
+
+A registry gets appeal after appeal; at seeded random moments of each fan-out a fault hits it.  A member is lost who was
+invited and is neither seen by the gateway nor named withdrawn, refused or uncertain; doubled is a number that it saw
+more than once for one appeal and wave.  Both must be 0, whatever happens, and no worker that nobody killed may end.
+`resume_seconds` is the longest time until messages left again: from the death, the cut or the waking, and from the
+return of what was away.  Exit code 1 when the promise broke.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.fire.faults import FAULTS, Fault
+from bench.fire.front import WINDOW, Front, open_front
+from bench.fire.toll import Toll, take_toll
+
+KILL = "worker killed"
+AIM_SECONDS, LIMIT_SECONDS = 10, 30
+
+
+@dataclass
+class Row:
+    fault: str
+    times: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    uncertain: int = 0
+    most_uncertain: int = 0  # by one fault
+    resume_seconds: float | None = None
+    resume_median: float | None = None
+    broken: list[str] = field(default_factory=list)
+
+
+def plan_appeals(log: str, kills: int, each: int, per_appeal: int, chance: random.Random) -> list[list[Fault]]:
+    """All faults in a random order, so many in each appeal."""
+    others = [fault for fault in FAULTS.values() if log in fault.on and fault.name != KILL]
+    faults = [FAULTS[KILL]] * kills + others * each
+    chance.shuffle(faults)
+    return [faults[start : start + per_appeal] for start in range(0, len(faults), per_appeal)]
+
+
+async def run(options: argparse.Namespace, folder: Path) -> list[Row]:
+    chance = random.Random(options.seed)
+    appeals = plan_appeals(options.log, options.kills, options.each, options.per_appeal, chance)
+    if options.only:
+        appeals = [[FAULTS[name] for name in options.only] * options.each]
+    tolls: list[Toll] = []
+    async with open_front(options.log, options.members, options.seed, folder) as front:
+        for number, faults in enumerate(appeals, start=1):
+            began = time.monotonic()
+            tolls += await _appeal(front, faults, number)
+            print(f"appeal {number} of {len(appeals)}: {time.monotonic() - began:.0f} s", flush=True)
+    return rows_of(tolls)
+
+
+async def _appeal(front: Front, faults: list[Fault], number: int) -> list[Toll]:
+    tolls = await take_toll(front, faults, number)
+    for toll in tolls:
+        print(f"  {toll}", flush=True)
+    return tolls
+
+
+def rows_of(tolls: list[Toll]) -> list[Row]:
+    rows: dict[str, Row] = {}
+    resumed: defaultdict[str, list[float]] = defaultdict(list)
+    for toll in tolls:
+        row = rows.setdefault(toll.fault.name, Row(toll.fault.name))
+        row.times += 1
+        row.lost += toll.lost
+        row.duplicates += toll.doubled
+        row.uncertain += toll.uncertain
+        row.most_uncertain = max(row.most_uncertain, toll.uncertain)
+        row.broken += broken(toll)
+        if toll.resumed is not None:
+            resumed[row.fault].append(toll.resumed)
+    for name, seconds in resumed.items():
+        rows[name].resume_seconds, rows[name].resume_median = round(max(seconds), 1), round(median(seconds), 1)
+    return [rows[name] for name in FAULTS if name in rows]
+
+
+def broken(toll: Toll) -> list[str]:
+    """What of the promise this fault broke."""
+    found = [toll.trouble] if toll.trouble else []
+    if toll.lost:
+        found.append(f"{toll.lost} lost")
+    if toll.doubled:
+        found.append(f"{toll.doubled} doubled")
+    if toll.uncertain > toll.fault.deaths * WINDOW:
+        found.append(f"{toll.uncertain} uncertain, more than {toll.fault.deaths} windows of {WINDOW}")
+    if toll.resumed is not None and toll.resumed > LIMIT_SECONDS:
+        found.append(f"resumed after {toll.resumed:.1f} s")
+    return found
+
+
+def show(rows: list[Row]) -> None:
+    print(
+        f"{'fault':30} {'times':>5} {'lost':>5} {'doubled':>7} {'uncertain':>9} {'most':>5} {'resume s':>8} {'median':>6}"
+    )
+    for row in rows:
+        longest = "" if row.resume_seconds is None else f"{row.resume_seconds:.1f}"
+        usual = "" if row.resume_median is None else f"{row.resume_median:.1f}"
+        print(
+            f"{row.fault:30} {row.times:5} {row.lost:5} {row.duplicates:7} {row.uncertain:9} {row.most_uncertain:5}"
+            f" {longest:>8} {usual:>6}  {'; '.join(row.broken)}"
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--log", choices=["embedded", "kafka"], default="embedded")
+    parser.add_argument("--kills", type=int, default=10, help="kill -9 of one worker, so many times")
+    parser.add_argument("--each", type=int, default=1, help="every other fault, so many times")
+    parser.add_argument("--members", type=int, default=30_000, help="invited by each appeal")
+    parser.add_argument("--per-appeal", type=int, default=8, help="faults in one fan-out")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--only", type=lambda text: text.split(","), default=[], help="only these, --each times, in turn"
+    )
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--keep-logs", type=Path, help="a folder for the processes' logs")
+    options = parser.parse_args()
+    if unknown := set(options.only) - set(FAULTS):
+        parser.error(f"--only: no fault is called {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="muster-faults-") as name:
+        folder = Path(name)
+        # Told to end, it ends what it started, as after Ctrl-C.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        try:
+            rows = asyncio.run(run(options, folder))
+        finally:
+            if options.keep_logs:
+                options.keep_logs.mkdir(parents=True, exist_ok=True)
+                for log in folder.glob("*.log"):
+                    (options.keep_logs / log.name).write_bytes(log.read_bytes())
+    show(rows)
+    if options.json:
+        command = {key: getattr(options, key) for key in ("log", "kills", "each", "members", "per_appeal", "seed")}
+        report = {
+            "command": command,
+            "seconds": round(time.monotonic() - began),
+            "faults": [asdict(row) for row in rows],
+        }
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 1 if any(row.broken for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""Where faults happen: a gateway, workers, a log and a database that can be hit, over and over, on one registry."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import select
+
+from muster.demo.site import Plan, Site, Worker, open_site
+from registry import ledger
+from registry.leases import LEASES
+from registry.ledger import Fate
+from rehearsal.generate import generate_members
+from tests.servers.kafka import KafkaBroker
+from tests.servers.postgres import PostgresServer
+
+WINDOW = 1024
+PACE = 6000  # messages a second that the gateway reads: a fan-out lasts long enough to be hit
+PATIENCE = 120.0
+SPEED = 10.0
+_SETTINGS = {"sms": {"window": WINDOW, "binds": 2, "longest_reconnect_seconds": 2}}
+
+
+class Stuck(Exception):
+    """Nothing moved for too long."""
+
+
+@dataclass
+class Front:
+    """`broker` and `database` are none on the embedded log; `disk` is the small one under it, if there is one."""
+
+    site: Site
+    members: int
+    chance: random.Random
+    broker: KafkaBroker | None
+    postgres: PostgresServer | None
+    disk: Path | None
+    workers: list[Worker] = field(default_factory=list)
+    appeal: str = ""
+    owners: dict[int, str] = field(default_factory=dict)  # how the ledger names each worker, by process id
+    _started: int = 0
+
+    @property
+    def reference(self) -> str:
+        return f"mass/{self.appeal}/1"
+
+    @property
+    def clock(self) -> Path:
+        """By how much the clock is wrong of workers that were started with `stepping`."""
+        return self.site.plan.folder / "clock"
+
+    async def misbehave(self, **mischief: object) -> None:
+        """As the gateway's own door, but at the pace of this bench."""
+        await self.site.misbehave(**{"pace": PACE, **mischief})
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    async def seen(self) -> int:
+        """Mass messages of this appeal that the gateway has accepted."""
+        counts = await self.site.witness.counts()
+        return int(counts.get(self.reference, {}).get("messages", 0))
+
+    async def fates(self) -> dict[Fate, int]:
+        return await self.site.database.read(partial(ledger.fates, appeal_id=self.appeal))
+
+    async def until_seen(self, count: int) -> None:
+        """Raises `Stuck`."""
+        best, since = -1, time.monotonic()
+        while (now := await self.seen()) < count:
+            if now > best:
+                best, since = now, time.monotonic()
+            elif time.monotonic() - since > PATIENCE:
+                raise Stuck(f"{now} of {count} messages, and nothing more for {PATIENCE:.0f} s")
+            self.ensure_nobody_fell()
+            await asyncio.sleep(0.02)
+
+    async def until_more(self, since: float) -> float:
+        """Seconds from `since` until something more leaves, or everybody is accounted for.  Raises `Stuck`."""
+        before, deadline = await self.seen(), time.monotonic() + PATIENCE
+        while await self.seen() == before:
+            if time.monotonic() > deadline:
+                raise Stuck(f"no message for {PATIENCE:.0f} s")
+            if await self.all_told():
+                return 0.0
+            self.ensure_nobody_fell()
+            await asyncio.sleep(0.02)
+        return time.monotonic() - since
+
+    async def all_told(self) -> bool:
+        return sum((await self.fates()).values()) >= self.members
+
+    def ensure_nobody_fell(self) -> None:
+        """Raises `Stuck` when a worker that nobody hit has ended."""
+        for worker in self.workers:
+            if worker.code is not None:
+                raise Stuck(f"a worker ended by itself with {worker.code}")
+
+    # --- workers ------------------------------------------------------------------------------------------------
+
+    async def add_worker(self, **environment: str) -> Worker:
+        worker = await self.site.start_worker(**environment)
+        self._started += 1
+        self.workers.append(worker)
+        self.owners[worker.pid] = _owner(self.site.worker_log(self._started))
+        return worker
+
+    async def replace_worker(self, **environment: str) -> None:
+        """Stop one in good order and start another, in this environment."""
+        await self.workers.pop(0).stop()
+        await self.add_worker(**environment)
+
+    async def kill_worker(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        await worker.kill()
+
+    async def held(self) -> dict[str, str]:
+        """Who holds each lease of the bulk lane."""
+        rows = await self.site.database.read(
+            lambda connection: connection.execute(
+                select(LEASES.c.name, LEASES.c.owner).where(LEASES.c.name.like("dispatch-bulk/%"))
+            ).all()
+        )
+        return {row.name: row.owner for row in rows}
+
+    async def until_taken_over(self, owner: str, since: float) -> float:
+        """Seconds from `since` until nobody waits for what this owner held, or everybody is accounted for."""
+        theirs = {name for name, holder in (await self.held()).items() if holder == owner}
+        deadline = time.monotonic() + PATIENCE
+        while any(holder == owner for name, holder in (await self.held()).items() if name in theirs):
+            if time.monotonic() > deadline:
+                raise Stuck(f"leases of {owner} were not taken over in {PATIENCE:.0f} s")
+            if await self.all_told():
+                return 0.0
+            self.ensure_nobody_fell()
+            await asyncio.sleep(0.05)
+        return time.monotonic() - since if theirs else 0.0
+
+    # --- commands -----------------------------------------------------------------------------------------------
+
+    def begin_command(self, *words: str) -> subprocess.Popen[bytes]:
+        """A `muster` command that may be killed before it ends."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "muster", *words],
+            env=dict(self.site.environment),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+@asynccontextmanager
+async def open_front(log: str, members: int, seed: int, folder: Path) -> AsyncIterator[Front]:
+    """A registry of which `members` are invited by the drill, a gateway and one worker (Kafka: two)."""
+    async with AsyncExitStack() as stack:
+        broker = postgres = disk = None
+        plan = Plan(
+            folder,
+            speed=SPEED,
+            patience=PATIENCE,
+            settings=_SETTINGS,
+            gateway=("--undelivered", "0", "--seed", str(seed)),
+        )
+        if log == "kafka":
+            broker = stack.enter_context(KafkaBroker())
+            postgres = stack.enter_context(PostgresServer())
+            database = stack.enter_context(postgres.database())
+            plan = Plan(**{**_fields(plan), "log": broker.url, "database": database})
+        else:
+            disk = stack.enter_context(_small_disk(folder / "disk"))
+            where = disk or folder
+            plan = Plan(
+                **{**_fields(plan), "log": f"sqlite:///{where}/log.db", "database": f"sqlite:///{where}/muster.db"}
+            )
+        table = folder / "members.csv"
+        await asyncio.to_thread(generate_members, round(members * 3 / 2) + 1000, seed=seed, out=table)
+        site = await stack.enter_async_context(open_site(plan))
+        await site.commands.run("members", "import", str(table))
+        front = Front(site, members, random.Random(seed), broker, postgres, disk)
+        await front.misbehave()
+        for _ in range(2 if broker else 1):
+            await front.add_worker()
+        yield front
+
+
+def set_clock(clock: Path, seconds: int) -> None:
+    """In one go: it is read all the time."""
+    fresh = clock.with_suffix(".new")
+    fresh.write_text(f"{seconds}\n")
+    fresh.replace(clock)
+
+
+def stepping(clock: Path) -> dict[str, str]:
+    """The environment of a process whose clock is as wrong as this file says."""
+    set_clock(clock, 0)
+    return {"PYTHONPATH": str(Path(__file__).parent / "stepped"), "MUSTER_BENCH_CLOCK": str(clock)}
+
+
+def _owner(log: Path) -> str:
+    """What this worker says of itself when it is ready."""
+    for line in log.read_text(errors="replace").splitlines():
+        if '"the worker is ready"' in line:
+            return str(json.loads(line)["owner"])
+    return ""
+
+
+def _fields(plan: Plan) -> dict[str, object]:
+    return {name: getattr(plan, name) for name in plan.__slots__}
+
+
+@contextlib.contextmanager
+def _small_disk(place: Path) -> Iterator[Path | None]:
+    """A file system of its own in memory, where one may be mounted; else none."""
+    place.mkdir()
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1500m", "tmpfs", str(place)], check=False, capture_output=True
+        ).returncode
+    )
+    try:
+        yield place if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(place)], check=False)

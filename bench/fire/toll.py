@@ -1,0 +1,85 @@
+"""One appeal under fire: launched, hit at seeded moments, run to its end, and judged by the gateway and the ledger."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from bench.fire.faults import Fault
+from bench.fire.front import PATIENCE, Front, Stuck
+from muster.demo.story import drill_spec, launch
+from registry.ledger import Fate
+
+
+@dataclass
+class Toll:
+    """What one fault cost.  Lost and doubled are the whole appeal's, charged to each fault that hit it."""
+
+    fault: Fault
+    resumed: float | None = None
+    uncertain: int = 0
+    lost: int = 0
+    doubled: int = 0
+    trouble: str = ""
+
+    def __str__(self) -> str:
+        resumed = "" if self.resumed is None else f", resumed after {self.resumed:.1f} s"
+        bad = f", LOST {self.lost}, DOUBLED {self.doubled}" if self.lost or self.doubled else ""
+        return f"{self.fault.name}: {self.uncertain} uncertain{resumed}{bad} {self.trouble}"
+
+
+async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll]:
+    """Launch, hit, judge, stop."""
+    front.appeal = await launch(
+        front.site.commands, drill_spec(front.members), front.site.plan.folder, f"appeal-{number}"
+    )
+    moments = sorted(front.chance.uniform(0.02, 0.85) for _ in faults)
+    tolls: list[Toll] = []
+    counted = 0
+    for fault, moment in zip(faults, moments, strict=True):
+        toll = Toll(fault)
+        try:
+            await front.until_seen(int(moment * front.members))
+            counted = await _charge(front, tolls, counted)
+            tolls.append(toll)
+            await asyncio.sleep(front.chance.uniform(0, 0.1))
+            toll.resumed = await fault.hit(front)
+        except Stuck as exc:
+            toll.trouble = str(exc)
+            if toll not in tolls:
+                tolls.append(toll)
+            await _mend(front)
+    await _until_all_told(front)
+    await front.site.witness.settle(quiet=0.3)
+    await _charge(front, tolls, counted)
+    verdict = await front.site.judge(front.appeal)
+    silent = front.members - sum((await front.fates()).values())
+    for toll in tolls:
+        toll.lost, toll.doubled = verdict.lost + silent, verdict.doubled
+    await front.site.commands.run("appeal", "stop", front.appeal, "--reason", "measured")
+    return tolls
+
+
+async def _charge(front: Front, tolls: list[Toll], before: int) -> int:
+    """Whoever was named uncertain since the last fault, it is that fault's doing."""
+    now = (await front.fates()).get(Fate.UNCERTAIN, 0)
+    if tolls:
+        tolls[-1].uncertain = now - before
+    return now
+
+
+async def _mend(front: Front) -> None:
+    """Replace workers that fell, so that the others' part can still be counted."""
+    await front.misbehave()
+    for worker in [worker for worker in front.workers if worker.code is not None]:
+        front.workers.remove(worker)
+        await front.add_worker()
+
+
+async def _until_all_told(front: Front) -> None:
+    """Return when every invited member has a fate, or when none is told any more."""
+    told, since = -1, time.monotonic()
+    while time.monotonic() - since < PATIENCE and told < front.members:
+        now = sum((await front.fates()).values())
+        if now > told:
+            told, since = now, time.monotonic()
+        await asyncio.sleep(0.1)
