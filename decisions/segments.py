@@ -7,6 +7,7 @@ that pack.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 _ESCAPE: Final = 0x1B
@@ -66,6 +67,7 @@ def alphabet_of(text: str) -> Alphabet:
     return Alphabet.GSM7 if all(char in _CODES for char in text) else Alphabet.UCS2
 
 
+@lru_cache(maxsize=256)  # a mass message is the same for every range
 def segment(text: str, *, wide: bool = False) -> Segments:
     """Cut a text into as few parts as fit; `wide` leaves room for 16-bit references.  Raises `TextTooLong`.
 

@@ -1,10 +1,10 @@
 """What every channel offers, and what it needs from the rest of the house."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, Self, overload
 
 from schemas.words import Channel, Purpose
 
@@ -29,6 +29,48 @@ class Outcome:
     gateway_id: str = ""
     status: int = 0
     bad_address: bool = False
+
+
+class Outcomes(Sequence[Outcome]):
+    """The fates of some messages, in order, kept in columns: they come by the hundred thousand.
+
+    `states` holds one `State` a message in a byte; `gateway_ids` runs parallel; `refused` tells more of those that were
+    refused, by their place.
+    """
+
+    __slots__ = ("gateway_ids", "refused", "states")
+
+    def __init__(self, states: bytes, gateway_ids: Sequence[str], refused: Mapping[int, Outcome]) -> None:
+        self.states = states
+        self.gateway_ids = gateway_ids
+        self.refused = refused
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> Self:
+        """The same, in columns."""
+        return cls(
+            bytes(outcome.state for outcome in outcomes),
+            [outcome.gateway_id for outcome in outcomes],
+            {place: outcome for place, outcome in enumerate(outcomes) if outcome.state is State.REFUSED},
+        )
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    @overload
+    def __getitem__(self, place: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Outcome]: ...
+    def __getitem__(self, place: int | slice) -> Outcome | list[Outcome]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(len(self))[place]]
+        place = range(len(self))[place]
+        return self.refused.get(place) or Outcome(State(self.states[place]), self.gateway_ids[place])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +146,7 @@ class Notifier(Protocol):
         *,
         urgent: bool = False,
         members: Sequence[int] = (),
-    ) -> list[Outcome]:
+    ) -> Outcomes:
         """One outcome per address, in order.  `members`, parallel to `addresses` (0: nobody), is for signed links.
 
         `may_send` is asked immediately before every write and every retry; once it says no, what is unwritten is

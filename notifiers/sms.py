@@ -1,8 +1,9 @@
 """The SMS channel, both directions: `ports.Notifier` over SMPP 3.4, and what members and the gateway say back."""
 
 import asyncio
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -10,7 +11,7 @@ import structlog
 
 from decisions.mobiles import is_made_up
 from decisions.segments import TextTooLong
-from notifiers.ports import Letter, OnIncoming, OnReceipt, OnReceipts, Outcome, State
+from notifiers.ports import Letter, OnIncoming, OnReceipt, OnReceipts, Outcome, Outcomes, State
 from notifiers.smpp.bucket import TokenBucket
 from notifiers.smpp.inbound import Inbound
 from notifiers.smpp.link import Link, Role, Surroundings, open_session, unbind
@@ -33,6 +34,19 @@ STATUSES: Final = {
     Barred.MADE_UP: 0x10002,
     Barred.NOT_MADE_UP: 0x10003,
     Barred.TOO_LONG: 0x10004,
+}
+
+
+def _lines_of(number: str) -> re.Pattern[str]:
+    return re.compile(rf"\+86{number}(?:\n\+86{number})*", re.ASCII)
+
+
+# Addresses, a line each, that a gateway gets, by (may it see made-up numbers, may it see no others).
+_MOBILES: Final = {
+    (False, False): _lines_of(r"1(?!79)\d{10}"),
+    (True, False): _lines_of(r"1\d{10}"),
+    (True, True): _lines_of(r"179\d{8}"),
+    (False, True): re.compile(r"(?!)"),
 }
 _BARRED: Final = {reason: Outcome(State.REFUSED, status=status) for reason, status in STATUSES.items()}
 
@@ -108,23 +122,14 @@ class SMSNotifier:
         *,
         urgent: bool = False,
         members: Sequence[int] = (),  # noqa: ARG002 - text messages carry no signed links
-    ) -> list[Outcome]:
+    ) -> Outcomes:
         """See `ports.Notifier`.  Raises ValueError for a letter that no gateway takes: a bug of the caller's."""
-        numbers: list[bytes] = []
-        outcomes: list[Outcome | None] = []
-        for address in addresses:
-            number = self._number(address)
-            if isinstance(number, Barred):
-                self._metrics.barred(number)
-                outcomes.append(_BARRED[number])
-            else:
-                numbers.append(number)
-                outcomes.append(None)
-        sent = iter(await self._ship(letter, numbers, may_send, urgent=urgent))
-        settled = [outcome or next(sent) for outcome in outcomes]
-        for state, count in Counter(outcome.state for outcome in settled).items():
-            self._metrics.settled(state, count)
-        return settled
+        numbers, barred = self._numbers(addresses)
+        sent = await self._ship(letter, numbers, may_send, urgent=urgent)
+        outcomes = _with_barred(sent, barred, len(addresses)) if barred else sent
+        for state, count in Counter(outcomes.states).items():
+            self._metrics.settled(State(state), count)
+        return outcomes
 
     async def check(self) -> None:
         """Bind once, and unbind.  Raises OSError when the gateway can't be reached, `BindRefused` when it says no."""
@@ -133,14 +138,14 @@ class SMSNotifier:
 
     async def _ship(
         self, letter: Letter, numbers: Sequence[bytes], may_send: Callable[[], bool], *, urgent: bool
-    ) -> list[Outcome]:
+    ) -> Outcomes:
         self._concatenation += 1
         try:
             template = compose(letter, self._settings, concatenation=self._concatenation, urgent=urgent)
         except TextTooLong:
             LOG.error("a letter has more parts than a text message can have")  # noqa: TRY400 - no text in logs
             self._metrics.barred(Barred.TOO_LONG)
-            return [_BARRED[Barred.TOO_LONG]] * len(numbers)
+            return Outcomes.of([_BARRED[Barred.TOO_LONG]] * len(numbers))
         shipment = Shipment(template, numbers, may_send, urgent=urgent)
         self._traffic.ship(shipment)
         await shipment.settled
@@ -160,8 +165,32 @@ class SMSNotifier:
             digits = digits.removeprefix("86")
         return digits.encode()
 
-    def _spell(self, answer: bytes) -> str:
-        return same_id(answer.partition(b"\0")[0].decode("latin-1"), self._settings.response_ids)
+    def _numbers(self, addresses: Sequence[str]) -> tuple[list[bytes], dict[int, Outcome]]:
+        """The digits that the gateway wants, and by its place what became of each address that it does not get."""
+        settings = self._settings
+        together = "\n".join(addresses)
+        # Nearly always all of them are mobiles that may be written to: one look instead of one each.
+        if _MOBILES[settings.simulator, settings.drill_only].fullmatch(together):
+            digits = together.replace("+86" if settings.national_numbers else "+", "")
+            return digits.encode().split(b"\n"), {}
+        numbers: list[bytes] = []
+        barred: dict[int, Outcome] = {}
+        for place, address in enumerate(addresses):
+            number = self._number(address)
+            if isinstance(number, Barred):
+                self._metrics.barred(number)
+                barred[place] = _BARRED[number]
+            else:
+                numbers.append(number)
+        return numbers, barred
+
+    def _spell(self, answers: list[bytes]) -> list[str]:
+        """The ids in answers to submit_sm."""
+        ids = b"".join(answers).decode("latin-1").split("\0")
+        if len(ids) != len(answers) + 1 or ids[-1]:  # not each of them one id and its null
+            ids = [answer.partition(b"\0")[0].decode("latin-1") for answer in answers]
+        form = self._settings.response_ids
+        return ids[: len(answers)] if form == "text" else [same_id(each, form) for each in ids[: len(answers)]]
 
     def _make_links(self) -> list[Link]:
         settings = self._settings
@@ -172,3 +201,9 @@ class SMSNotifier:
             for number in range(1, settings.binds + 1)
         ]
         return [*links, Link(self._around, 0, Role.RECEIVER)] if separate else links
+
+
+def _with_barred(sent: Outcomes, barred: Mapping[int, Outcome], size: int) -> Outcomes:
+    """The outcomes of all addresses, in order."""
+    others = iter(sent)
+    return Outcomes.of([barred.get(place) or next(others) for place in range(size)])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
+from itertools import compress
 
 from sqlalchemy import Connection
 
@@ -23,6 +24,7 @@ from schemas.appeals import BatchOutcome, BatchSent
 from schemas.words import WRITTEN, Channel, Language, Purpose
 
 SOURCE = "/muster/dispatch"
+_UNREACHED = {address_book.NOBODY: Fate.NO_ADDRESS, address_book.OPTED_OUT: Fate.OPTED_OUT}
 
 
 class Turned(Enum):
@@ -54,23 +56,32 @@ class Ask:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
-    """One message to be sent: the position of its member in the range, and where it goes."""
+@dataclass(slots=True)
+class Group:
+    """Members of a range who are told in one language: three columns, an entry a member.  Positions count from the
+    range's first.
+    """  # noqa: D205
 
-    position: int
-    member_id: int
-    address: str
-    language: Language
+    positions: Sequence[int]
+    members: Sequence[int]
+    addresses: Sequence[str]
+
+    def only(self, kept: Sequence[bool]) -> "Group":
+        """Those who are kept."""
+        return Group(
+            list(compress(self.positions, kept)),
+            list(compress(self.members, kept)),
+            list(compress(self.addresses, kept)),
+        )
 
 
 @dataclass(slots=True)
 class Claimed:
-    """A range whose claim has committed; `fates` is filled in as they become known (0 = not yet)."""
+    """A range whose claim has committed; `fates` and ids are filled in as they become known (0 = not yet)."""
 
     range: Range
     token: str
-    addressees: list[Addressee]
+    groups: dict[Language, Group]
     fates: bytearray
     gateway_ids: list[str]
 
@@ -132,7 +143,7 @@ def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> 
             answers.append(Turned.CLOSED)
         else:
             size = ask.range.last - ask.range.first
-            claimed = Claimed(ask.range, ask.token, [], bytearray(size), [""] * size)
+            claimed = Claimed(ask.range, ask.token, {}, bytearray(size), [""] * size)
             answers.append(claimed)
             good.append((ask, claimed))
     taken = ledger.claim(connection, [_claim(ask) for ask, _ in good], now)
@@ -215,29 +226,52 @@ def _read_addresses(connection: Connection, good: Sequence[tuple[Ask, Claimed]])
     for (channel, purpose), asks in kinds.items():
         wanted = [member_id for ask, _ in asks for member_id in ask.members]
         found = address_book.addresses(connection, wanted, channel=channel, purpose=purpose)
+        first = 0
         for ask, claimed in asks:
-            _address(connection, ask, claimed, found)
+            last = first + len(ask.members)
+            _address(connection, ask, claimed, found.part(first, last))
+            first = last
 
 
 def _address(connection: Connection, ask: Ask, claimed: Claimed, found: Addresses) -> None:
-    shared: dict[str, int] = {}  # for whom each shared address is asked: the first in the range
-    addressees, fates, reachable = claimed.addressees, claimed.fates, found.reachable
-    for position, member_id in enumerate(ask.members):
-        entry = reachable.get(member_id)
-        if entry is None:
-            fates[position] = Fate.OPTED_OUT if member_id in found.opted_out else Fate.NO_ADDRESS
-            continue
-        address, language, is_shared = entry
-        if is_shared and shared.setdefault(address, member_id) != member_id:
+    """Sort the members by language; the fates of those who are not written to are known already."""
+    everybody = Group(range(len(ask.members)), ask.members, found.addresses)
+    codes = set(found.verdicts)
+    told = [language for code, language in address_book.LANGUAGES.items() if code in codes]
+    if len(codes) == len(told) == 1 and "1" not in found.shared:
+        claimed.groups[told[0]] = everybody  # as it nearly always is
+        return
+    for code, fate in _UNREACHED.items():
+        if code in codes:
+            _mark(claimed.fates, [verdict == code for verdict in found.verdicts], fate)
+    if "1" in found.shared:
+        _ask_once(connection, ask, claimed, found)
+    for code, language in address_book.LANGUAGES.items():
+        if code in codes:
+            chosen = [verdict == code and not fate for verdict, fate in zip(found.verdicts, claimed.fates, strict=True)]
+            claimed.groups[language] = everybody.only(chosen)
+
+
+def _ask_once(connection: Connection, ask: Ask, claimed: Claimed, found: Addresses) -> None:
+    """Of members who share a number the first is asked, if no other range of this wave has asked it already."""
+    fates = claimed.fates
+    first: dict[str, int] = {}
+    for position, shared in enumerate(found.shared):
+        if shared == "1" and not fates[position]:
+            member_id = ask.members[position]
+            if first.setdefault(found.addresses[position], member_id) != member_id:
+                fates[position] = Fate.SHARED
+    if not (first and ask.batch.mass):
+        return
+    fresh = ledger.ask_shared(connection, ask.batch.appeal_id or "", ask.batch.wave, first)
+    for position, shared in enumerate(found.shared):
+        if shared == "1" and not fates[position] and found.addresses[position] not in fresh:
             fates[position] = Fate.SHARED
-        else:
-            addressees.append(Addressee(position, member_id, address, language))
-    if shared and ask.batch.mass:
-        fresh = ledger.ask_shared(connection, ask.batch.appeal_id or "", ask.batch.wave, shared)
-        for addressee in addressees:
-            if addressee.address in shared and addressee.address not in fresh:
-                fates[addressee.position] = Fate.SHARED
-        claimed.addressees = [addressee for addressee in addressees if not fates[addressee.position]]
+
+
+def _mark(fates: bytearray, chosen: Sequence[bool], fate: Fate) -> None:
+    for position in compress(range(len(fates)), chosen):
+        fates[position] = fate
 
 
 def _read_reply(connection: Connection, batch: Batch, claimed: Claimed) -> None:
@@ -248,7 +282,7 @@ def _read_reply(connection: Connection, batch: Batch, claimed: Claimed) -> None:
     language = Language.CHINESE if Language.CHINESE in batch.draft.texts else next(iter(batch.draft.texts))
     if reply.member_id is not None:
         language = address_book.language_of(connection, reply.member_id) or language
-    claimed.addressees.append(Addressee(0, reply.member_id or 0, reply.address, language))
+    claimed.groups[language] = Group((0,), (reply.member_id or 0,), (reply.address,))
 
 
 def _uncertain(batch: Batch, span: Range) -> Record:

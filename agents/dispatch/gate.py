@@ -51,7 +51,7 @@ class Gate:
 
         Without a purpose it is an answer to what they wrote themselves, which no opt-out holds back.
         """
-        found = self._erased.intersection(members)
+        found = self._erased.intersection(members) if self._erased else set()
         if purpose is not None and self._silent:
             found |= {
                 member

@@ -16,10 +16,10 @@ from sqlalchemy import Connection
 
 from agents.dispatch.batch import Batch, batch_of
 from agents.dispatch.claims import (
-    Addressee,
     Ask,
     Claimed,
     Finished,
+    Group,
     Opening,
     Turned,
     claim_ranges,
@@ -31,7 +31,7 @@ from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
 from agents.gather import Gather
 from agents.patience import patient
-from notifiers.ports import Letter, Notifier, Outcome, State
+from notifiers.ports import Letter, Notifier, Outcome, Outcomes, State
 from registry import ledger
 from registry.database import Database
 from registry.leases import Lease
@@ -45,7 +45,8 @@ MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is don
 # Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
 REFUSES_THE_NUMBER = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
 _RANGES_AT_ONCE = 16  # in one transaction: more would make the others wait
-_FATES = {State.SENT: Fate.SENT, State.REFUSED: Fate.REFUSED, State.UNCERTAIN: Fate.UNCERTAIN}
+_TRIES = 5  # of a range whose lease ends again and again while it is being sent
+Letters = list[tuple[Language, Group]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,50 +140,67 @@ class Lane:
             if isinstance(claimed, Turned):
                 await self._withdraw(batch, span, extent)
                 return True
-            held, refused = await self._hand_over(batch, claimed)
-            if held and not self._stopped(batch) and await self._take_back(claimed, held):
+            refused = await self._send_claimed(batch, claimed, lease)
+            if refused is None:
                 return False
-            for addressee in held:
-                claimed.fates[addressee.position] = Fate.WITHDRAWN
             await self._record(self._finished(batch, claimed, extent, refused))
             return True
         finally:
             self._mine.discard(token)
 
-    async def _take_back(self, claimed: Claimed, held: list[Addressee]) -> bool:
-        """The lease ended before a byte left: a claim of which all was held is taken back, for a successor to send."""
-        if len(held) < len(claimed.addressees):
-            return False
+    async def _send_claimed(self, batch: Batch, claimed: Claimed, lease: Lease) -> list[tuple[int, int]] | None:
+        """Send what was claimed; the numbers that were refused, or none at all when the claim was taken back.
+
+        What is held back because the lease ended goes on under the next one if that is ours again, so that nobody came
+        in between; else, and after a stop, it is withdrawn.
+        """
+        refused: list[tuple[int, int]] = []
+        letters: Letters = list(claimed.groups.items())
+        for attempt in range(_TRIES):
+            letters = await self._hand_over(batch, claimed, letters, refused)
+            if not letters or self._stopped(batch):
+                break
+            if not attempt and _is_all(letters, claimed.groups) and await self._take_back(claimed):
+                return None
+            again = await self._shared.leases.hold(batch.lease)
+            if again.epoch != lease.epoch:
+                break
+        for _, held in letters:
+            for position in held.positions:
+                claimed.fates[position] = Fate.WITHDRAWN
+        return refused
+
+    async def _take_back(self, claimed: Claimed) -> bool:
+        """No byte has left: the claim is taken back, for whoever holds the lease next."""
         return await self._shared.database.write(partial(ledger.unclaim, span=claimed.range, token=claimed.token))
 
-    async def _hand_over(self, batch: Batch, claimed: Claimed) -> tuple[list[Addressee], list[tuple[int, int]]]:
-        """Send one letter per language.  Fills in fates and ids; returns who was held back and refused numbers."""
-        letters: dict[Language, list[Addressee]] = {}
-        silent = self._silent(batch, claimed.addressees)
-        for addressee in claimed.addressees:
-            if addressee.member_id in silent:
-                claimed.fates[addressee.position] = Fate.OPTED_OUT
-            else:
-                letters.setdefault(_language(batch, addressee), []).append(addressee)
-        outcomes = await asyncio.gather(
-            *(self._send_letter(batch, language, group) for language, group in letters.items())
-        )
-        held: list[Addressee] = []
-        refused: list[tuple[int, int]] = []
-        for group, results in zip(letters.values(), outcomes, strict=True):
-            for addressee, outcome in zip(group, results, strict=True):
-                if outcome.state is State.HELD:
-                    held.append(addressee)
-                    continue
-                claimed.fates[addressee.position] = _FATES[outcome.state]
-                claimed.gateway_ids[addressee.position] = outcome.gateway_id
-                if addressee.member_id and _says_bad_address(outcome):
-                    refused.append((addressee.member_id, outcome.status))
-        return held, refused
+    async def _hand_over(
+        self, batch: Batch, claimed: Claimed, letters: Letters, refused: list[tuple[int, int]]
+    ) -> Letters:
+        """Send one letter per language and note what became of it; returns who was held back."""
+        letters = [(language, self._listening(batch, claimed, group)) for language, group in letters]
+        results = await asyncio.gather(*(self._send_letter(batch, language, group) for language, group in letters))
+        held: Letters = []
+        for (language, group), outcomes in zip(letters, results, strict=True):
+            refused += _note(claimed, group, outcomes)
+            if State.HELD in outcomes.states:
+                held.append((language, group.only([state == State.HELD for state in outcomes.states])))
+        return held
 
-    async def _send_letter(self, batch: Batch, language: Language, group: list[Addressee]) -> list[Outcome]:
+    def _listening(self, batch: Batch, claimed: Claimed, group: Group) -> Group:
+        """Without those who have asked to hear no more since the claim was read."""
+        silent = self._shared.gate.silent(group.members, batch.purpose, batch.draft.channel)
+        if not silent:
+            return group
+        for position, member_id in zip(group.positions, group.members, strict=True):
+            if member_id in silent:
+                claimed.fates[position] = Fate.OPTED_OUT
+        return group.only([member_id not in silent for member_id in group.members])
+
+    async def _send_letter(self, batch: Batch, language: Language, group: Group) -> Outcomes:
+        texts = batch.draft.texts
         letter = Letter(
-            text=batch.draft.texts[language],
+            text=texts[language] if language in texts else next(iter(texts.values())),
             reference=batch.reference,
             slot=batch.draft.slot,
             not_after=batch.draft.not_after,
@@ -190,10 +208,10 @@ class Lane:
         )
         return await self._notifier(batch).send(
             letter,
-            [addressee.address for addressee in group],
+            group.addresses,
             partial(self._may_send, batch),
             urgent=self._urgent,
-            members=[addressee.member_id for addressee in group],
+            members=group.members,
         )
 
     def _notifier(self, batch: Batch) -> Notifier:
@@ -207,11 +225,6 @@ class Lane:
 
     def _stopped(self, batch: Batch) -> bool:
         return batch.mass and self._shared.gate.stopped(batch.appeal_id or "")
-
-    def _silent(self, batch: Batch, addressees: Sequence[Addressee]) -> set[int]:
-        """Who of these has asked to hear no more since the claim was read."""
-        members = [addressee.member_id for addressee in addressees]
-        return self._shared.gate.silent(members, batch.purpose, batch.draft.channel)
 
     async def _withdraw(self, batch: Batch, span: Range, extent: Extent) -> None:
         """These were never claimed and never will be."""
@@ -251,11 +264,25 @@ class Lane:
         return record_ranges(connection, finished, self._shared.now())
 
 
+def _is_all(letters: Letters, groups: Mapping[Language, Group]) -> bool:
+    return sum(len(held.members) for _, held in letters) == sum(len(group.members) for group in groups.values())
+
+
+def _note(claimed: Claimed, group: Group, outcomes: Outcomes) -> list[tuple[int, int]]:
+    """Write fates and ids beside their positions; (member, status) of those whose address itself was refused."""
+    if group.positions == range(len(claimed.fates)):
+        claimed.fates[:] = outcomes.states  # states and fates are the same numbers
+        claimed.gateway_ids[:] = outcomes.gateway_ids
+    else:
+        for position, state, gateway_id in zip(group.positions, outcomes.states, outcomes.gateway_ids, strict=True):
+            claimed.fates[position] = state
+            claimed.gateway_ids[position] = gateway_id
+    return [
+        (group.members[place], outcome.status)
+        for place, outcome in outcomes.refused.items()
+        if group.members[place] and _says_bad_address(outcome)
+    ]
+
+
 def _says_bad_address(outcome: Outcome) -> bool:
-    return outcome.state is State.REFUSED and (outcome.bad_address or outcome.status in REFUSES_THE_NUMBER)
-
-
-def _language(batch: Batch, addressee: Addressee) -> Language:
-    if addressee.language in batch.draft.texts:
-        return addressee.language
-    return next(iter(batch.draft.texts))
+    return outcome.bad_address or outcome.status in REFUSES_THE_NUMBER

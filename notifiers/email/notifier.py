@@ -18,7 +18,7 @@ from notifiers.email.pace import Brake, Clock, LetterWindow, Sleep, TokenBucket
 from notifiers.email.parcels import Batch, Lanes, Parcel, hold
 from notifiers.email.rendering import Renderer, deliverable
 from notifiers.email.settings import EmailSettings
-from notifiers.ports import Letter, Outcome, State, Window
+from notifiers.ports import Letter, Outcome, Outcomes, State, Window
 
 ASKED_EVERY = 0.1  # seconds between two questions of `may_send` while letters wait for a connection
 GRACE = 5.0  # seconds that letters under way get when the channel closes
@@ -95,7 +95,7 @@ class EmailNotifier:
         *,
         urgent: bool = False,
         members: Sequence[int] = (),
-    ) -> list[Outcome]:
+    ) -> Outcomes:
         """One outcome per address, in order.  The gateway id is the letter's nonce, by which a bounce names it.
 
         A refusal of the sender, a full queue, a throttle and a missing server are waited out.  A mailbox that is busy
@@ -115,7 +115,7 @@ class EmailNotifier:
             hold(parcels)
         for outcome in batch.outcomes():
             self._metrics.settled(outcome.state)
-        return batch.outcomes()
+        return Outcomes.of(batch.outcomes())
 
     def _require_carriers(self) -> None:
         """A connection never ends by itself: one that did met a bug, which must not look like a slow server."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, cast
 import structlog
 
 from notifiers.smpp.codec import HEADER, HEADER_SIZE, LARGEST_PDU, ProtocolError, ShortMessage, pdu
-from notifiers.smpp.flight import Flight
+from notifiers.smpp.flight import Flight, Flights, clean_run
 from notifiers.smpp.metrics import SMSMetrics
 from notifiers.smpp.receipts import is_receipt
 from notifiers.smpp.settings import SMSSettings
@@ -60,7 +60,7 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._rest = b""
         self._sequence = 0
-        self._submitted: dict[int, Flight] = {}
+        self._flights = Flights()
         self._requests: dict[int, asyncio.Future[int]] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -71,7 +71,7 @@ class Session(asyncio.Protocol):
 
     @property
     def unanswered(self) -> int:
-        return len(self._submitted)
+        return self._flights.unanswered
 
     # The connection
 
@@ -85,9 +85,7 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self.leaving = True
-        flights = set(self._submitted.values())
-        self._submitted.clear()
-        for flight in flights:
+        for flight in self._flights.clear():
             flight.land(Fate.UNCERTAIN)
         for request in self._requests.values():
             request.cancel()
@@ -113,16 +111,16 @@ class Session(asyncio.Protocol):
         self._end_if_done()
 
     def _end_if_done(self) -> None:
-        if self.leaving and not self._submitted and self._transport is not None:
+        if self.leaving and not self._flights.unanswered and self._transport is not None:
             self._transport.close()
 
     # Out
 
-    def submit(self, shipment: Shipment, indices: list[int]) -> None:
+    def submit(self, shipment: Shipment, indices: Sequence[int]) -> None:
         """Write these PDUs of a shipment in one go."""
         first = self._reserve(len(indices))
         flight = Flight(shipment, indices, first, self._timing.clock())
-        self._submitted.update(dict.fromkeys(range(first, first + len(indices)), flight))
+        self._flights.add(flight)
         flight.timer = self._timing.call_later(self._settings.response_seconds, lambda: self._expire(flight))
         self._write(shipment.render(indices, first))
 
@@ -156,8 +154,7 @@ class Session(asyncio.Protocol):
 
     def _expire(self, flight: Flight) -> None:
         """The answers that are missing will never come: nobody knows what became of these messages."""
-        for sequence in range(flight.first, flight.first + len(flight.indices)):
-            self._submitted.pop(sequence, None)
+        self._flights.remove(flight)
         missing = flight.land(Fate.UNCERTAIN)
         self._metrics.timeouts.inc(missing)
         LOG.warning("messages were never answered", parts=missing)
@@ -185,7 +182,7 @@ class Session(asyncio.Protocol):
         Answers to submit_sm come by the hundred thousand, so they are looked at here, in one loop, and nowhere else.
         """
         at, size, count = 0, len(buffer), 0
-        unpack, pop, flight = HEADER.unpack_from, self._submitted.pop, None
+        unpack, flights, flight = HEADER.unpack_from, self._flights, None
         landed: list[Flight] = []
         refusals: list[Refusal] = []
         while size - at >= HEADER_SIZE:
@@ -196,20 +193,25 @@ class Session(asyncio.Protocol):
                 raise ProtocolError(Status.RINVCMDLEN, "a length that no PDU has")
             if end > size:
                 break
-            known = pop(sequence, None) if command in (_SUBMIT_SM_RESP, _NACK) else None
+            known = flights.find(sequence) if command in (_SUBMIT_SM_RESP, _NACK) else None
             if known is None:
                 self._other(command, status, sequence, buffer[at + HEADER_SIZE : end])
+                at = end
+                continue
+            flight = known
+            if status == 0 and (run := clean_run(buffer, at, length, sequence, flight)):
+                flight.accepted(run)
+                at, answers = at + length * len(run), len(run)
+            elif status == 0:
+                flight.accepted_one(sequence, buffer[at + HEADER_SIZE : end])
+                at, answers = end, 1
             else:
-                flight = known
-                count += 1
-                if status == 0:
-                    flight.answers[sequence - flight.first] = buffer[at + HEADER_SIZE : end]
-                else:
-                    refusals.append((flight, flight.settle(sequence), status))
-                flight.left -= 1
-                if not flight.left:
-                    landed.append(flight)
-            at = end
+                refusals.append((flight, flight.settle(sequence), status))
+                at, answers = end, 1
+            count += answers
+            flights.answered(flight, answers)
+            if not flight.left:
+                landed.append(flight)
         self._tell(count, flight, landed, refusals)
         return at
 

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 
-from notifiers.ports import Outcome, State
+from notifiers.ports import Outcome, Outcomes, State
 from notifiers.smpp.template import Template
 
 
@@ -31,9 +31,10 @@ class Shipment:
         count = len(numbers) * template.parts
         self.urgent = urgent
         self.may_send = may_send
-        self.todo: deque[int] = deque(range(count))
         self.attempts: Counter[int] = Counter()
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._again: deque[int] = deque()
+        self._fresh = range(count)  # never written yet
         self._template = template
         self._numbers = numbers
         self._statuses: list[int] = [Fate.OPEN] * count
@@ -43,58 +44,77 @@ class Shipment:
             self.settled.set_result(None)
 
     @property
+    def unwritten(self) -> int:
+        """PDUs that are to be written, or to be written again."""
+        return len(self._fresh) + len(self._again)
+
+    @property
     def over(self) -> bool:
         """Nobody waits for it any more."""
         return self.settled.done()
 
-    def take(self, count: int) -> list[int]:
-        """The next indices to write."""
-        todo = self.todo
-        return [todo.popleft() for _ in range(min(count, len(todo)))]
+    def take(self, count: int) -> Sequence[int]:
+        """The next indices to write, in one unbroken run where nothing is written again."""
+        again = self._again
+        if again:
+            return [again.popleft() for _ in range(min(count, len(again)))]
+        taken, self._fresh = self._fresh[:count], self._fresh[count:]
+        return taken
 
     def render(self, indices: Sequence[int], first: int) -> bytes:
         return self._template.render(self._numbers, indices, first)
 
     def again(self, indices: Sequence[int]) -> None:
         """The gateway does not have these: they are written again, before the others."""
-        self.todo.extendleft(reversed(indices))
+        self._again.extendleft(reversed(indices))
 
     def accepted(self, index: int, message_id: bytes) -> None:
         self._ids[index] = message_id
         self.settle(index, 0)
 
+    def accepted_run(self, indices: range, message_ids: list[bytes]) -> None:
+        """All PDUs of a run: they come by the hundred thousand."""
+        first, last = indices.start, indices.stop
+        self._ids[first:last] = message_ids
+        self._statuses[first:last] = [0] * len(indices)
+        self._close(len(indices))
+
     def settle(self, index: int, status: int) -> None:
         """The last word on one PDU: a status of the gateway's, or a fate."""
         self._statuses[index] = status
-        self._open -= 1
-        if not self._open and not self.settled.done():
-            self.settled.set_result(None)
+        self._close(1)
 
     def hold(self) -> None:
         """What is unwritten stays unwritten."""
-        while self.todo:
-            self.settle(self.todo.popleft(), Fate.HELD)
+        while indices := self.take(self.unwritten):
+            for index in indices:
+                self.settle(index, Fate.HELD)
 
     def fail(self, error: Exception) -> None:
         """A bug of the caller's comes back to the caller; others' letters go on."""
-        self.todo.clear()
+        self._again.clear()
+        self._fresh = range(0)
         if not self.settled.done():
             self.settled.set_exception(error)
 
-    def outcomes(self, spell: Callable[[bytes], str]) -> list[Outcome]:
-        """One outcome a number; `spell` makes an id of what the gateway answered."""
-        parts = self._template.parts
-        statuses, ids = self._statuses, self._ids
-        if parts == 1:
-            return [
-                _outcome((status,), spell(message_id) if status == 0 else "")
-                for status, message_id in zip(statuses, ids, strict=True)
-            ]
+    def outcomes(self, spell: Callable[[list[bytes]], list[str]]) -> Outcomes:
+        """One outcome a number; `spell` makes ids of what the gateway answered."""
+        parts, statuses = self._template.parts, self._statuses
         # The last part asked for the receipt, so its id stands for the message.
-        return [
-            _outcome(statuses[first : first + parts], spell(ids[first + parts - 1]))
-            for first in range(0, len(statuses), parts)
-        ]
+        ids = spell(self._ids[parts - 1 :: parts])
+        if not any(statuses):
+            return Outcomes(bytes([State.SENT]) * len(ids), ids, {})
+        return Outcomes.of(
+            [
+                _outcome(statuses[first : first + parts], gateway_id)
+                for first, gateway_id in zip(range(0, len(statuses), parts), ids, strict=True)
+            ]
+        )
+
+    def _close(self, count: int) -> None:
+        self._open -= count
+        if not self._open and not self.settled.done():
+            self.settled.set_result(None)
 
 
 _HELD = Outcome(State.HELD)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from decisions.segments import part_header, segment
 from notifiers.ports import Letter
 from notifiers.smpp.codec import HEADER, HEADER_SIZE, Address, ShortMessage, TLVs
@@ -15,6 +17,8 @@ from notifiers.smpp.words import ESM, Command, Tag
 RECEIPT_WANTED: Final = 1
 _SUBMIT_SM: Final = int(Command.SUBMIT_SM)
 _LONGEST_REFERENCE: Final = 255
+_SEQUENCE_AT: Final = 12
+_WORTH_A_TABLE: Final = 8  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ class Template:
 
     def render(self, numbers: Sequence[bytes], indices: Sequence[int], first: int) -> bytes:
         """The PDUs of these indices, with sequence numbers from `first` on."""
+        if len(self._parts) == 1 and isinstance(indices, range) and len(indices) >= _WORTH_A_TABLE:
+            octets = self._table(numbers[indices.start : indices.stop], first)
+            if octets is not None:
+                return octets
         pack, parts, count = HEADER.pack, self._parts, len(self._parts)
         pieces: list[bytes] = []
         sequence = first
@@ -47,6 +55,20 @@ class Template:
             pieces += (pack(part.size + len(number), _SUBMIT_SM, 0, sequence), part.head, number, part.tail)
             sequence += 1
         return b"".join(pieces)
+
+    def _table(self, numbers: Sequence[bytes], first: int) -> bytes | None:
+        """The same, as the rows of a table in which only two columns differ; none where numbers differ in length."""
+        part, count, digits = self._parts[0], len(numbers), len(numbers[0])
+        together = b"".join(numbers)
+        if len(together) != count * digits or any(len(number) != digits for number in numbers):
+            return None
+        row = HEADER.pack(part.size + digits, _SUBMIT_SM, 0, 0) + part.head + bytes(digits) + part.tail
+        table = np.tile(np.frombuffer(row, np.uint8), (count, 1))
+        sequences = np.arange(first, first + count, dtype=">u4")
+        table[:, _SEQUENCE_AT:HEADER_SIZE] = sequences.view(np.uint8).reshape(count, -1)
+        place = HEADER_SIZE + len(part.head)
+        table[:, place : place + digits] = np.frombuffer(together, np.uint8).reshape(count, digits)
+        return table.tobytes()
 
 
 def _part(message: ShortMessage) -> Part:

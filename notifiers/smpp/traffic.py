@@ -12,6 +12,7 @@ import structlog
 
 from notifiers.smpp.bucket import TokenBucket
 from notifiers.smpp.metrics import SMSMetrics
+from notifiers.smpp.pulse import Pulse
 from notifiers.smpp.sending import SendingLink
 from notifiers.smpp.session import Refusal, Session
 from notifiers.smpp.settings import SMSSettings
@@ -48,6 +49,7 @@ class Traffic:
         self._due = 0.0
         self._closed = False
         self._answered: asyncio.Future[None] | None = None
+        self._pulse = Pulse(timing, lambda: self.unanswered > 0)
         metrics.unanswered.set_function(lambda: self.unanswered)
 
     @property
@@ -98,7 +100,7 @@ class Traffic:
             now = self._timing.clock()
             self._metrics.round_trip.observe(now - written_at)
             self._metrics.answered(Verdict.ACCEPTED, answers - len(refusals))
-            self._window.answered(answers, written_at=written_at, now=now)
+            self._window.answered(answers, written_at=written_at, arrived_at=self._pulse.arrived(now), now=now)
             link = self._links.get(session)
             if link is not None and answers > len(refusals):
                 link.went_well(written_at)
@@ -168,7 +170,7 @@ class Traffic:
             self._timing.call_later(pause, self.pump)
 
     def _again(self, shipment: Shipment, indices: list[int]) -> None:
-        waiting = bool(shipment.todo)
+        waiting = bool(shipment.unwritten)
         shipment.again(indices)
         if self._closed:
             shipment.hold()
@@ -195,13 +197,15 @@ class Traffic:
             lane.popleft()
             return True
         link, room = self._roomiest(urgent=shipment.urgent)
-        tokens = self._bucket.available(min(room, PORTION, len(shipment.todo)), urgent=shipment.urgent)
+        tokens = self._bucket.available(min(room, PORTION, shipment.unwritten), urgent=shipment.urgent)
         if link is None or tokens < 1:
             return False
         lane.popleft()
-        self._bucket.spend(tokens)
-        link.session.submit(shipment, shipment.take(tokens))
-        if shipment.todo:
+        indices = shipment.take(tokens)
+        self._bucket.spend(len(indices))
+        link.session.submit(shipment, indices)
+        self._pulse.wake()
+        if shipment.unwritten:
             lane.append(shipment)
         return True
 
@@ -228,7 +232,7 @@ class Traffic:
         return found
 
     def _queue(self, shipment: Shipment, *, first: bool) -> None:
-        if not shipment.todo:
+        if not shipment.unwritten:
             return
         lane = self._urgent if shipment.urgent else self._bulk
         (lane.appendleft if first else lane.append)(shipment)

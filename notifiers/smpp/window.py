@@ -18,6 +18,7 @@ FIRST_LIMIT: Final = 64
 LEAST_LIMIT: Final = 8
 URGENT_SHARE: Final = 10
 STEEPEST: Final = 0.5
+FAIR_PART: Final = 8
 
 Waiter = tuple[int, "asyncio.Future[int]"]
 
@@ -54,7 +55,10 @@ class Window:
         return self._taken
 
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
-        """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`."""
+        """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`.
+
+        Who is not urgent waits for a fair part of the window: each range costs the same, however few are in it.
+        """
         if wanted < 1:
             raise ValueError("take at least one place")
         granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -74,9 +78,9 @@ class Window:
         self._taken -= places
         self._serve()
 
-    def answered(self, count: int, *, written_at: float, now: float) -> None:
+    def answered(self, count: int, *, written_at: float, arrived_at: float, now: float) -> None:
         """The gateway has answered `count` messages, the last of which was written at that moment."""
-        round_trip = now - written_at
+        round_trip = max(0.0, arrived_at - written_at)
         self._shortest = min(self._shortest, round_trip)
         if round_trip <= self._aim:
             if self._taken * 2 >= self.limit:
@@ -119,7 +123,10 @@ class Window:
     def _serve(self) -> None:
         for waiters, reserve in ((self._urgent, 0), (self._bulk, self._reserve)):
             while waiters and (free := self.limit - reserve - self._taken) > 0:
-                wanted, granted = waiters.popleft()
+                wanted, granted = waiters[0]
+                if reserve and free < min(wanted, self.limit // FAIR_PART) and not granted.done():
+                    break
+                waiters.popleft()
                 if not granted.done():
                     places = min(wanted, free)
                     self._taken += places

@@ -39,7 +39,8 @@ def told(connection: Connection) -> list:
 
 
 def reachable(connection: Connection) -> bool:
-    return 1 in addresses.addresses(connection, [1], channel=Channel.EMAIL, purpose=Purpose.BLOOD).reachable
+    found = addresses.addresses(connection, [1], channel=Channel.EMAIL, purpose=Purpose.BLOOD)
+    return found.verdicts in addresses.LANGUAGES
 
 
 def opt_outs(database: Database) -> OptOutsByLink:

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from notifiers.smpp.bucket import TokenBucket
+from notifiers.smpp.pulse import BEAT_SECONDS, Pulse
 from notifiers.smpp.settings import SMSSettings
-from notifiers.smpp.timing import Backoff
+from notifiers.smpp.timing import Backoff, Timing
 from notifiers.smpp.verdicts import VERDICTS, Verdict, verdict_on
-from notifiers.smpp.window import FIRST_LIMIT, LEAST_LIMIT, Window
+from notifiers.smpp.window import FAIR_PART, FIRST_LIMIT, LEAST_LIMIT, Window
 
 
 class Clock:
@@ -120,7 +121,7 @@ async def drive(window: Window, clock: Clock, *, rate: float, latency: float, se
         batch, queue = queue[:size], queue[size:]
         busy_until = max(busy_until, batch[-1]) + size / rate
         clock.now = max(clock.now, busy_until + latency)
-        window.answered(size, written_at=batch[-1], now=clock.now)
+        window.answered(size, written_at=batch[-1], arrived_at=clock.now, now=clock.now)
         window.give_back(size)
         queue += [clock.now] * await fill(window)
 
@@ -138,6 +139,43 @@ async def test_the_window_holds_what_a_slow_gateway_takes_in_a_tenth_of_a_second
     window = Window(4096)
     await drive(window, clock, rate=2000, latency=0.001, seconds=20)
     assert 100 <= window.limit <= 300
+
+
+async def test_answers_that_were_only_read_late_say_nothing_about_the_gateway():
+    window = Window(4096)
+    await fill(window)
+    for at in range(100):
+        window.answered(64, written_at=at, arrived_at=at + 0.01, now=at + 0.9)
+    assert window.limit > FIRST_LIMIT
+
+
+async def test_nobody_is_given_a_few_places_where_more_will_be_free_soon():
+    window = Window(64)
+    await fill(window)
+    waiting = asyncio.ensure_future(window.take(64))
+    window.give_back(6 + 7)  # the tenth that is kept free, and a little
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    window.give_back(1)
+    assert await waiting == 64 // FAIR_PART
+
+
+def test_a_beat_tells_when_an_answer_came_at_the_latest():
+    clock, timers = Clock(), []
+    timing = Timing(clock=clock, call_later=lambda seconds, call: timers.append(call))
+    waiting = True
+    pulse = Pulse(timing, lambda: waiting)
+    pulse.wake()
+    pulse.wake()
+    assert len(timers) == 1
+    clock.now += 0.015
+    assert pulse.arrived(clock.now) == clock.now
+    clock.now += 3  # the loop was busy with other things
+    assert pulse.arrived(clock.now) == pytest.approx(clock.now - 3.015 + 2 * BEAT_SECONDS)
+    waiting = False
+    timers.pop()()
+    assert not timers
+    assert pulse.arrived(clock.now + 9) == clock.now + 9
 
 
 async def test_a_distant_gateway_is_not_taken_for_a_slow_one():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, func, select
 
-from registry.addresses import addresses
+from registry.addresses import LANGUAGES, OPTED_OUT, addresses
 from registry.audience.exclusion import Exclusion
 from registry.audience.index import AudienceIndex
 from registry.database import Database
@@ -42,9 +42,9 @@ def reached(connection: Connection, index: AudienceIndex, member: int) -> set[tu
         criteria = Criteria(programme="x", purpose=purpose, channel=channel, on=date(2024, 5, 1))
         selected = member in index.select(criteria, NOBODY, limit=9, salt="")
         refused = index.scan(criteria, NOBODY).excluded[Exclusion.OPTED_OUT]
-        sendable = addresses(connection, [1, 2], channel=channel, purpose=purpose)
-        assert selected == (member in sendable.reachable) != (member in sendable.opted_out)
-        assert refused == len(sendable.opted_out)
+        verdicts = addresses(connection, [1, 2], channel=channel, purpose=purpose).verdicts
+        assert selected == (verdicts[member - 1] in LANGUAGES) != (verdicts[member - 1] == OPTED_OUT)
+        assert refused == verdicts.count(OPTED_OUT)
         found |= {(purpose, channel)} if selected else set()
     return found
 
