@@ -15,9 +15,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
     insert,
-    literal,
     select,
     update,
 )
@@ -63,6 +63,25 @@ APPEALS = Table(
 SLOTS = 100
 OPEN = ("open", "paused")
 FILED, VERIFIED, REJECTED, LAUNCHED = "filed", "verified", "rejected", "launched"
+
+
+# What the decider and dispatch execute again and again is put together once.
+_THIS = APPEALS.c.appeal_id == bindparam("asked")
+_STATUS = select(APPEALS.c.status).where(_THIS)
+_STATE = select(APPEALS.c.state, APPEALS.c.applied).where(_THIS)
+_REACH = (
+    update(APPEALS)
+    .where(_THIS, APPEALS.c.applied == bindparam("was_applied"))
+    .values(applied=bindparam("applied"), next_due=bindparam("next_due"))
+)
+_SAVE = _REACH.values(
+    state=bindparam("state"),
+    status=bindparam("status"),
+    closed_at=func.coalesce(APPEALS.c.closed_at, bindparam("now_closed_at", type_=Moment)),
+)
+_DUE = select(APPEALS.c.appeal_id, APPEALS.c.next_due).where(
+    APPEALS.c.status.in_(OPEN), APPEALS.c.next_due <= bindparam("now")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +212,14 @@ def by_slot(connection: Connection, slot: int) -> Sequence[Row[tuple[object, ...
 
 
 def status(connection: Connection, appeal_id: str) -> str | None:
-    return connection.execute(select(APPEALS.c.status).where(APPEALS.c.appeal_id == appeal_id)).scalar()
+    return connection.execute(_STATUS, {"asked": appeal_id}).scalar()
 
 
 # --- the decider's state --------------------------------------------------------------------------------------------
 
 
 def load_state(connection: Connection, appeal_id: str) -> StoredState | None:
-    row = connection.execute(select(APPEALS.c.state, APPEALS.c.applied).where(APPEALS.c.appeal_id == appeal_id)).first()
+    row = connection.execute(_STATE, {"asked": appeal_id}).first()
     return None if row is None else StoredState(row.state, row.applied)
 
 
@@ -219,22 +238,14 @@ def save_state(
 
     An appeal closes once: inputs that come after that leave `closed_at` as it was.
     """
-    values: dict[str, object] = {"applied": offset, "next_due": next_due}
-    if state is not None:
-        values |= {
-            "state": state,
-            "status": status,
-            "closed_at": func.coalesce(APPEALS.c.closed_at, literal(closed_at, Moment)),
-        }
-    changed = connection.execute(
-        update(APPEALS).where(APPEALS.c.appeal_id == appeal_id, APPEALS.c.applied == was_applied).values(**values)
-    )
-    return changed.rowcount == 1
+    reached = {"asked": appeal_id, "was_applied": was_applied, "applied": offset, "next_due": next_due}
+    if state is None:
+        return connection.execute(_REACH, reached).rowcount == 1
+    changed = {"state": state, "status": status, "now_closed_at": closed_at}
+    return connection.execute(_SAVE, reached | changed).rowcount == 1
 
 
 def due(connection: Connection, now: datetime) -> list[tuple[str, datetime]]:
     """Appeals that asked to be woken by now, with the moment they asked for."""
-    rows = connection.execute(
-        select(APPEALS.c.appeal_id, APPEALS.c.next_due).where(APPEALS.c.status.in_(OPEN), APPEALS.c.next_due <= now)
-    )
+    rows = connection.execute(_DUE, {"now": now})
     return [(row.appeal_id, row.next_due) for row in rows]

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, insert, select
+from sqlalchemy import Column, Connection, Index, Insert, Row, String, Table, Text, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment, Number
@@ -31,19 +32,25 @@ HAPPENED = Table(
 )
 
 
+_COUNTS = select(BOARD.c.counts).where(BOARD.c.appeal_id == bindparam("asked"))
+
+
 def counts(connection: Connection, appeal_id: str) -> dict[str, object]:
-    found = connection.execute(select(BOARD.c.counts).where(BOARD.c.appeal_id == appeal_id)).scalar()
+    found = connection.execute(_COUNTS, {"asked": appeal_id}).scalar()
     return json.loads(found) if found else {}
 
 
 def put_counts(connection: Connection, appeal_id: str, values: Mapping[str, object], at: datetime) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    row = {"counts": json.dumps(values, sort_keys=True), "updated_at": at}
-    connection.execute(
-        dialect.insert(BOARD)
-        .values(appeal_id=appeal_id, **row)
-        .on_conflict_do_update(index_elements=[BOARD.c.appeal_id], set_=row)
-    )
+    row = {"appeal_id": appeal_id, "counts": json.dumps(values, sort_keys=True), "updated_at": at}
+    connection.execute(_put_counts(connection.dialect.name), row)
+
+
+@cache
+def _put_counts(dialect_name: str) -> Insert:
+    statement = (sqlite if dialect_name == "sqlite" else postgresql).insert(BOARD)
+    newest = {name: statement.excluded[name] for name in ("counts", "updated_at")}
+    putting: Insert = statement.on_conflict_do_update(index_elements=[BOARD.c.appeal_id], set_=newest)
+    return putting
 
 
 def happened(connection: Connection, appeal_id: str, at: datetime, what: str, details: Mapping[str, object]) -> None:

@@ -8,12 +8,13 @@ gateway.
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, Connection, Float, String, Table, select, text, update
+from sqlalchemy import BigInteger, Column, Connection, Float, Select, String, Table, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from registry.lists import among
+from registry.lists import among_named, listed
 from registry.metadata import METADATA
 
 LEASES = Table(
@@ -64,8 +65,15 @@ def acquire(connection: Connection, name: str, owner: str, *, seconds: float) ->
     return Lease(name, owner, epoch, asked + seconds)
 
 
-# The lock keeps a successor from taking over between this look and the commit: it would not see the claim.
-_HELD = select(LEASES.c.name, LEASES.c.owner, LEASES.c.epoch).with_for_update(read=True, key_share=True)
+@cache
+def _held_of(dialect_name: str) -> Select[tuple[str, str, int]]:
+    # The lock keeps a successor from taking over between this look and the commit: it would not see the claim.
+    return (
+        select(LEASES.c.name, LEASES.c.owner, LEASES.c.epoch)
+        .where(among_named(dialect_name, LEASES.c.name, "names"))
+        .order_by(LEASES.c.name)
+        .with_for_update(read=True, key_share=True)
+    )
 
 
 def held(connection: Connection, wanted: Collection[Lease]) -> set[Lease]:
@@ -73,7 +81,7 @@ def held(connection: Connection, wanted: Collection[Lease]) -> set[Lease]:
     commits.
     """  # noqa: D205
     names = sorted({lease.name for lease in wanted})
-    rows = connection.execute(_HELD.where(among(connection, LEASES.c.name, names)).order_by(LEASES.c.name))
+    rows = connection.execute(_held_of(connection.dialect.name), {"names": listed(connection, names)})
     current = {row.name: (row.owner, row.epoch) for row in rows}
     return {lease for lease in wanted if current.get(lease.name) == (lease.owner, lease.epoch)}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from functools import cache
+from typing import Any
 
 import numpy as np
 from sqlalchemy import (
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Insert,
     Integer,
     LargeBinary,
+    Select,
     String,
     Table,
     Text,
@@ -27,9 +29,10 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from registry.columns import Moment, Number
-from registry.lists import among
+from registry.lists import among, among_named, listed
 from registry.metadata import METADATA
 from registry.turns import take_turn
 
@@ -138,6 +141,10 @@ class Standing:
     touched: tuple[tuple[int, int], ...] = ()
     orphans: tuple[Orphan, ...] = ()
 
+    def only(self, token: str) -> bool:
+        """Nothing but the claim with this token: made before, by a commit that got no answer."""
+        return len(self.touched) == 1 and [orphan.token for orphan in self.orphans] == [token]
+
     def gaps(self, size: int) -> list[tuple[int, int]]:
         """The positions, of so many, that nobody has touched yet."""
         found, reached = [], 0
@@ -151,20 +158,40 @@ class Standing:
 
 
 UNTOUCHED = Standing()
-_CLAIMED = select(CLAIMS.c.batch_id, CLAIMS.c.first, CLAIMS.c.last, CLAIMS.c.owner, CLAIMS.c.epoch, CLAIMS.c.token)
-_RECORDED = select(RECORDS.c.batch_id, RECORDS.c.first, RECORDS.c.last)
+# Statements that are executed often are put together once.
+
+
+@cache
+def _claiming(dialect_name: str) -> ReturningInsert[Any]:
+    dialect = sqlite if dialect_name == "sqlite" else postgresql
+    claiming: ReturningInsert[Any] = dialect.insert(CLAIMS).on_conflict_do_nothing().returning(CLAIMS.c.token)
+    return claiming
+
+
+@cache
+def _standing_of(dialect_name: str) -> tuple[Select[Any], Select[Any]]:
+    records, claims = RECORDS.c, CLAIMS.c
+    return (
+        select(records.batch_id, records.first, records.last).where(
+            among_named(dialect_name, records.batch_id, "batch_ids")
+        ),
+        select(claims.batch_id, claims.first, claims.last, claims.owner, claims.epoch, claims.token).where(
+            among_named(dialect_name, claims.batch_id, "batch_ids")
+        ),
+    )
 
 
 def standing(connection: Connection, batch_ids: Sequence[str]) -> dict[str, Standing]:
     """Where these batches stand; a batch that nobody has touched is left out."""
     touched: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     recorded: set[tuple[str, int]] = set()
-    for batch_id, first, last in connection.execute(_RECORDED.where(among(connection, RECORDS.c.batch_id, batch_ids))):
+    recorded_of, claimed_of = _standing_of(connection.dialect.name)
+    asked = {"batch_ids": listed(connection, batch_ids)}
+    for batch_id, first, last in connection.execute(recorded_of, asked):
         touched[batch_id].append((first, last))
         recorded.add((batch_id, first))
     orphans: defaultdict[str, list[Orphan]] = defaultdict(list)
-    claims = connection.execute(_CLAIMED.where(among(connection, CLAIMS.c.batch_id, batch_ids)))
-    for batch_id, first, last, owner, epoch, token in claims:
+    for batch_id, first, last, owner, epoch, token in connection.execute(claimed_of, asked):
         touched[batch_id].append((first, last))
         if (batch_id, first) not in recorded:
             orphans[batch_id].append(Orphan(Range(batch_id, first, last), owner, epoch, token))
@@ -179,10 +206,9 @@ def claim(connection: Connection, claims: Sequence[Claim], at: datetime) -> set[
     """
     if not claims:
         return set()
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     written = set(
         connection.execute(
-            dialect.insert(CLAIMS).on_conflict_do_nothing().returning(CLAIMS.c.token),
+            _claiming(connection.dialect.name),
             [
                 {
                     "batch_id": item.range.batch_id,

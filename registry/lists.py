@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, any_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 
@@ -15,3 +15,17 @@ def among(
         listed = func.json_each(json.dumps(list(values))).table_valued("value")
         return column.in_(select(listed.c.value))
     return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
+
+
+def among_named(dialect_name: str, column: ColumnElement[object], name: str) -> ColumnElement[bool]:
+    """The same for a statement that is put together once and executed often: that takes longer than executing it.  The
+    values come under this name, as `listed` makes them.
+    """  # noqa: D205
+    if dialect_name == "sqlite":
+        return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+
+def listed(connection: Connection, values: Sequence[int] | Sequence[str]) -> object:
+    """These values as the parameter of an `among_named`."""
+    return json.dumps(list(values)) if connection.dialect.name == "sqlite" else list(values)

@@ -5,11 +5,27 @@ receivers drop ids that they know (`first_time`).
 """
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table, delete, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Delete,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from registry.columns import Moment, Number
+from registry.lists import among_named, listed
 from registry.metadata import METADATA
 from schemas.envelope import Envelope
 from schemas.outgoing import Outgoing
@@ -39,10 +55,28 @@ SEEN = Table(
 )
 
 
+# Statements that every event needs are put together once.
+_PUT = insert(OUTBOX)
+_WAITING = select(OUTBOX).order_by(OUTBOX.c.position).limit(bindparam("limit", type_=Integer))
+
+
+@cache
+def _published(dialect_name: str) -> Delete:
+    return delete(OUTBOX).where(among_named(dialect_name, OUTBOX.c.position, "positions"))
+
+
+@cache
+def _see(dialect_name: str) -> ReturningInsert[Any]:
+    # PostgreSQL's driver does not count the rows of such an insert; what it returns is what it wrote.
+    dialect = sqlite if dialect_name == "sqlite" else postgresql
+    seeing: ReturningInsert[Any] = dialect.insert(SEEN).on_conflict_do_nothing().returning(SEEN.c.event_id)
+    return seeing
+
+
 def put(connection: Connection, messages: Sequence[Outgoing]) -> None:
     """Leave these for the relay, in this order, in the caller's transaction."""
     if messages:
-        connection.execute(insert(OUTBOX), [_row(message) for message in messages])
+        connection.execute(_PUT, [_row(message) for message in messages])
 
 
 def _row(message: Outgoing) -> dict[str, object]:
@@ -62,7 +96,7 @@ def _row(message: Outgoing) -> dict[str, object]:
 
 def waiting(connection: Connection, limit: int) -> list[tuple[int, Outgoing]]:
     """The oldest rows with their positions."""
-    rows = connection.execute(select(OUTBOX).order_by(OUTBOX.c.position).limit(limit))
+    rows = connection.execute(_WAITING, {"limit": limit})
     return [
         (
             row.position,
@@ -80,19 +114,16 @@ def waiting(connection: Connection, limit: int) -> list[tuple[int, Outgoing]]:
 
 def published(connection: Connection, positions: Sequence[int]) -> None:
     """Forget these rows: the log has them durably."""
-    connection.execute(delete(OUTBOX).where(OUTBOX.c.position.in_(positions)))
+    connection.execute(_published(connection.dialect.name), {"positions": listed(connection, positions)})
 
 
 def first_times(connection: Connection, reader: str, event_ids: Sequence[str]) -> set[str]:
     """Those of these ids that this reader meets for the first time; commits with the caller's transaction."""
     if not event_ids:
         return set()
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    # PostgreSQL's driver does not count the rows of such an insert; what it returns is what it wrote.
-    statement = dialect.insert(SEEN).on_conflict_do_nothing().returning(SEEN.c.event_id)
     # In one order for everybody, or two transactions could wait for each other.
     rows = [{"reader": reader, "event_id": event_id} for event_id in sorted(set(event_ids))]
-    return set(connection.execute(statement, rows).scalars())
+    return set(connection.execute(_see(connection.dialect.name), rows).scalars())
 
 
 def first_time(connection: Connection, reader: str, event_id: str) -> bool:
