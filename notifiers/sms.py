@@ -19,7 +19,7 @@ from notifiers.smpp.metrics import Barred, SMSMetrics
 from notifiers.smpp.receipts import same_id
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.shipment import Shipment
-from notifiers.smpp.template import compose
+from notifiers.smpp.template import Composer
 from notifiers.smpp.timing import Timing
 from notifiers.smpp.traffic import Traffic
 from notifiers.smpp.window import Window
@@ -67,6 +67,7 @@ class SMSNotifier:
         timing = timing or Timing()
         self._settings = settings
         self._metrics = metrics
+        self._composer = Composer(settings)
         self._window = Window(settings.window, rate=settings.rate, on_limit=metrics.window.set)
         bucket = TokenBucket(settings.rate, timing.clock)
         self._traffic = Traffic(settings, window=self._window, bucket=bucket, metrics=metrics, timing=timing)
@@ -141,7 +142,7 @@ class SMSNotifier:
     ) -> Outcomes:
         self._concatenation += 1
         try:
-            template = compose(letter, self._settings, concatenation=self._concatenation, urgent=urgent)
+            template = self._composer.compose(letter, concatenation=self._concatenation, urgent=urgent)
         except TextTooLong:
             LOG.error("a letter has more parts than a text message can have")  # noqa: TRY400 - no text in logs
             self._metrics.barred(Barred.TOO_LONG)

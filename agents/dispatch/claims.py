@@ -46,14 +46,24 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The batch has been begun before, by this worker or another; what is still to be claimed of it."""
+
+    gaps: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
-    """These positions of a batch, and who they are, are to be claimed under this lease."""
+    """These positions of a batch, and who they are, are to be claimed under this lease.  With an opening: only if nobody
+    has begun the batch, which is nearly always so and saves a transaction.
+    """  # noqa: D205
 
     batch: Batch
     range: Range
     members: Sequence[int]
     lease: Lease
     token: str
+    opening: Opening | None = None
 
 
 @dataclass(slots=True)
@@ -126,19 +136,23 @@ def open_batches(
     return opened
 
 
-def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> list[Claimed | Turned]:
+def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> list[Claimed | Turned | Begun]:
     """Claim these positions and read where their messages go.
 
     A claim that is there already under the same token is ours: its commit got no answer, and it is asked for again.
     """
+    opened = [ask.batch.id for ask in asks if ask.opening is not None]
+    begun = ledger.standing(connection, opened) if opened else {}
     held = leases.held(connection, {ask.lease for ask in asks})
     appeal_ids = {ask.batch.appeal_id for ask in asks if ask.batch.mass and ask.batch.appeal_id}
     still_open = {appeal_id for appeal_id in appeal_ids if appeals.status(connection, appeal_id) in appeals.OPEN}
-    answers: list[Claimed | Turned] = []
+    answers: list[Claimed | Turned | Begun] = []
     good: list[tuple[Ask, Claimed]] = []
     for ask in asks:
         if ask.lease not in held:
             answers.append(Turned.LEASE_LOST)
+        elif ask.opening and ask.batch.id in begun and not begun[ask.batch.id].only(ask.token):
+            answers.append(_opened(open_batches(connection, [ask.opening], now)[0]))
         elif ask.batch.mass and ask.batch.appeal_id not in still_open:
             answers.append(Turned.CLOSED)
         else:
@@ -150,6 +164,10 @@ def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> 
     good = [(ask, claimed) for ask, claimed in good if ask.token not in taken]
     _read_addresses(connection, good)
     return [Turned.TAKEN if isinstance(answer, Claimed) and answer.token in taken else answer for answer in answers]
+
+
+def _opened(gaps: list[tuple[int, int]] | Turned) -> Turned | Begun:
+    return gaps if isinstance(gaps, Turned) else Begun(gaps)
 
 
 def record_ranges(connection: Connection, finished: Sequence[Finished], now: datetime) -> list[None]:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from agents.dispatch.batch import Batch, batch_of
 from agents.dispatch.claims import (
     Ask,
+    Begun,
     Claimed,
     Finished,
     Group,
@@ -103,18 +104,36 @@ class Lane:
 
     async def _send_batch(self, batch: Batch) -> None:
         members = await self._shared.selected.members(batch)
-        lease = await self._shared.leases.hold(batch.lease)
-        gaps = await self._openings.add(Opening(batch, len(members), lease, frozenset(self._mine)))
-        if isinstance(gaps, Turned):
-            raise Busy(f"{batch.lease}: {gaps.value}")
+        gaps = await self._send_first(batch, members)
         for first, last in gaps:
             await self._send_gap(batch, Range(batch.id, first, last), Extent(members, gaps[-1][1]))
+
+    async def _send_first(self, batch: Batch, members: Sequence[int]) -> list[tuple[int, int]]:
+        """Send what there is room for of a batch that nobody has begun; what is still to be sent of it then."""
+        await self._until_running(batch)
+        lease = await self._shared.leases.hold(batch.lease)
+        opening = Opening(batch, len(members), lease, frozenset(self._mine))
+        if not members or self._stopped(batch):
+            opened = await self._openings.add(opening)
+            if isinstance(opened, Turned):
+                raise Busy(f"{batch.lease}: {opened.value}")
+            return opened
+        window = self._notifier(batch).window
+        places = await window.take(len(members), urgent=self._urgent)
+        try:
+            span = Range(batch.id, 0, places)
+            sent = await self._send_range(batch, span, lease, Extent(members, len(members)), opening)
+        finally:
+            window.give_back(places)
+        if isinstance(sent, Begun):
+            return sent.gaps
+        done = places if sent else 0
+        return [(done, len(members))] if done < len(members) else []
 
     async def _send_gap(self, batch: Batch, gap: Range, extent: Extent) -> None:
         first = gap.first
         while first < gap.last:
-            if batch.mass and batch.appeal_id:
-                await self._shared.gate.until_running(batch.appeal_id)
+            await self._until_running(batch)
             if batch.mass and self._stopped(batch):
                 await self._withdraw(batch, Range(batch.id, first, gap.last), extent)
                 return
@@ -128,15 +147,23 @@ class Lane:
             if done:
                 first += places
 
-    async def _send_range(self, batch: Batch, span: Range, lease: Lease, extent: Extent) -> bool:
+    async def _until_running(self, batch: Batch) -> None:
+        if batch.mass and batch.appeal_id:
+            await self._shared.gate.until_running(batch.appeal_id)
+
+    async def _send_range(
+        self, batch: Batch, span: Range, lease: Lease, extent: Extent, opening: Opening | None = None
+    ) -> bool | Begun:
         """Claim, send, record.  False when nothing was done and the same positions are still to be claimed."""
         token = self._shared.new_token()
         self._mine.add(token)
         try:
             members = extent.members[span.first : span.last]
-            claimed = await self._claims.add(Ask(batch, span, members, lease, token))
+            claimed = await self._claims.add(Ask(batch, span, members, lease, token, opening))
             if claimed is Turned.LEASE_LOST or claimed is Turned.TAKEN:
                 raise Busy(f"{batch.lease}: {claimed.value}")
+            if isinstance(claimed, Begun):
+                return claimed
             if isinstance(claimed, Turned):
                 await self._withdraw(batch, span, extent)
                 return True
@@ -257,7 +284,7 @@ class Lane:
     ) -> list[list[tuple[int, int]] | Turned]:
         return open_batches(connection, openings, self._shared.now())
 
-    def _claim_ranges(self, connection: Connection, asks: Sequence[Ask]) -> list[Claimed | Turned]:
+    def _claim_ranges(self, connection: Connection, asks: Sequence[Ask]) -> list[Claimed | Turned | Begun]:
         return claim_ranges(connection, asks, self._shared.now())
 
     def _record_ranges(self, connection: Connection, finished: Sequence[Finished]) -> list[None]:

@@ -85,6 +85,24 @@ def source_address(settings: SMSSettings, slot: int) -> Address:
     return Address((settings.access_number + extension).encode(), settings.source_ton, settings.source_npi)
 
 
+class Composer:
+    """Renders letters, and keeps the latest: a mass letter is sent for every range."""
+
+    def __init__(self, settings: SMSSettings) -> None:
+        self._settings = settings
+        self._kept: tuple[Letter, bool, Template] | None = None
+
+    def compose(self, letter: Letter, *, concatenation: int, urgent: bool) -> Template:
+        """Raises `TextTooLong`; ValueError for a slot or a reference that cannot be sent."""
+        if self._kept is not None and self._kept[:2] == (letter, urgent):
+            return self._kept[2]
+        template = compose(letter, self._settings, concatenation=concatenation, urgent=urgent)
+        if template.parts == 1:
+            # The parts of a longer message carry a number that no neighbour may have.
+            self._kept = letter, urgent, template
+        return template
+
+
 def compose(letter: Letter, settings: SMSSettings, *, concatenation: int, urgent: bool) -> Template:
     """Render a letter.  Raises `TextTooLong`; ValueError for a slot or a reference that cannot be sent."""
     wide = settings.concatenation_bits == 16  # noqa: PLR2004
