@@ -34,13 +34,14 @@ async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll
     )
     moments = sorted(front.chance.uniform(0.02, 0.85) for _ in faults)
     tolls: list[Toll] = []
-    counted = 0
+    counted, began = 0, time.monotonic()
     for fault, moment in zip(faults, moments, strict=True):
         toll = Toll(fault)
         try:
             await front.until_seen(int(moment * front.members))
             counted = await _charge(front, tolls, counted)
             tolls.append(toll)
+            print(f"  {time.monotonic() - began:6.1f} s, {moment:4.0%} sent: {fault.name}", flush=True)
             await asyncio.sleep(front.chance.uniform(0, 0.1))
             toll.resumed = await fault.hit(front)
         except Stuck as exc:
@@ -52,9 +53,11 @@ async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll
     await front.site.witness.settle(quiet=0.3)
     await _charge(front, tolls, counted)
     verdict = await front.site.judge(front.appeal)
-    silent = front.members - sum((await front.fates()).values())
+    # Whoever was never begun counts as withdrawn there; but nobody has stopped this appeal.
+    never_begun = verdict.withdrawn - (await front.fates()).get(Fate.WITHDRAWN, 0)
+    lost = verdict.lost + never_begun + max(0, front.members - verdict.invited)
     for toll in tolls:
-        toll.lost, toll.doubled = verdict.lost + silent, verdict.doubled
+        toll.lost, toll.doubled = lost, verdict.doubled
     await front.site.commands.run("appeal", "stop", front.appeal, "--reason", "measured")
     return tolls
 

@@ -12,6 +12,7 @@ from rehearsal.smsc.settings import SimSettings
 from rehearsal.smsc.submission import Letter
 
 _THROTTLE_BURST = 0.1  # seconds of the agreed rate that may come at once
+_PACE_BURST = 0.05  # seconds of reading at once; on a busy machine the next turn may come as late as that
 
 
 class Bucket:
@@ -37,7 +38,7 @@ class Pacer:
     """A gateway that reads no faster than it works: says how many messages may be read now, and when to come again."""
 
     def __init__(self, rate: float) -> None:
-        self._bucket = Bucket(rate=rate, size=max(1.0, rate * 0.01))
+        self._bucket = Bucket(rate=rate, size=max(1.0, rate * _PACE_BURST))
         self.wait = max(0.005, 1 / rate)
 
     def take(self, wanted: int, now: float) -> int:
