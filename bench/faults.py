@@ -13,13 +13,16 @@ return of what was away.  Exit code 1 when the promise broke.
 import argparse
 import asyncio
 import json
+import os
 import random
+import resource
 import signal
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -153,7 +156,11 @@ def main() -> int:
         command = {key: getattr(options, key) for key in ("log", "kills", "each", "members", "per_appeal", "seed")}
         report = {
             "command": command,
+            "date": datetime.now(UTC).date().isoformat(),
+            "cores": os.cpu_count(),
+            "load": round(os.getloadavg()[2], 1),
             "seconds": round(time.monotonic() - began),
+            "cpu_seconds": round(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])),
             "faults": [asdict(row) for row in rows],
         }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
