@@ -88,9 +88,10 @@ class OptOutsByLink:
 
 def receive(connection: Connection, incoming: Incoming, channel: Channel, reply_id: str, now: datetime) -> bool:
     """Store a message and tell the log; False when the gateway had pushed the same one before."""
+    words = incoming.text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL keeps no NUL
     sent_to = incoming.key or ("" if incoming.slot is None else str(incoming.slot))
     if replies.already_received(
-        connection, channel=channel, address=incoming.address, sent_to=sent_to, words=incoming.text, now=now
+        connection, channel=channel, address=incoming.address, sent_to=sent_to, words=words, now=now
     ):
         return False
     owners = addresses.owners(connection, channel, incoming.address)
@@ -104,7 +105,7 @@ def receive(connection: Connection, incoming: Incoming, channel: Channel, reply_
         sent_to=sent_to,
         member_id=member_id,
         appeal_id=None,
-        words=incoming.text,
+        words=words,
     )
     appeal_id = None if incoming.key == NO_APPEAL else incoming.key
     received = ReplyReceived(

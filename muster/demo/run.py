@@ -18,12 +18,10 @@ from muster.demo.processes import ensure_alive
 from muster.demo.recall import recall
 from muster.demo.report import Findings, facts, show
 from muster.demo.site import Plan, Site, open_site
+from muster.demo.staff import at_work
 from muster.demo.story import Narrator, launch, story_spec, until_closed
 from muster.demo.tour import write_tour
-from rehearsal.coordinators import screen_answers
 from rehearsal.generate import generate_members
-from rehearsal.seats import staff_seats
-from rehearsal.telephone import Telephone
 
 STORY_LIMIT = 600.0
 _DRILL_SIZE = 200_000
@@ -84,18 +82,10 @@ async def _perform(stage: Stage, rows_per_second: float, began: float) -> dict[s
         f"[bold]2[/] The appeal: platelets, group AB, {options.need} donors, four hours at {options.speed:g}x",
         highlight=False,
     )
-    telephone = Telephone(site.session, site.witness.url)
-    now, speed, seed = site.clock.now, options.speed, options.seed
-    async with asyncio.TaskGroup() as people:
-        working = [
-            people.create_task(staff_seats(telephone, stage.desk, now, speed, seed=seed)),
-            people.create_task(screen_answers(stage.desk, telephone, now, speed, seed=seed)),
-        ]
+    async with at_work(site, stage.desk, seed=options.seed):
         story = await launch(site.commands, story_spec(options.need), options.folder, "story")
         view = await _watch(stage, story)
         await site.witness.settle()
-        for task in working:
-            task.cancel()
     verdict = await site.judge(story)
     counts = await site.witness.counts()
     told = counts.get(f"stand-down/{story}/0", {})

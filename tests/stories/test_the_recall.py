@@ -1,0 +1,67 @@
+"""A recall: the deciding confirmation comes while most of the messages are still to leave."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from muster.demo.desk import RehearsalDesk
+from muster.demo.processes import ensure_alive
+from muster.demo.recall import recall
+from muster.demo.site import Plan, Site, open_site
+from rehearsal.generate import generate_members
+from schemas.appeals import AppealFilled
+from schemas.dispatch import SendingStopped
+from schemas.envelope import Envelope
+from schemas.reader import read
+from streams.tail import read_to_end
+from tests.stories.centre import ON_SERVERS
+from tests.stories.ids import new_id
+
+pytestmark = pytest.mark.slow
+
+MEMBERS, INVITED = 110_000, 75_000
+RATE = 10_000  # messages a second: what is on its way when the stop comes is small beside what is not
+
+
+@pytest.fixture(params=["embedded", ON_SERVERS])
+def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
+    settings = {"sms": {"rate": RATE}}
+    if request.param == "embedded":
+        return Plan(tmp_path, settings=settings)
+    log, database = request.getfixturevalue("kafka_url"), request.getfixturevalue("postgres_url")
+    return Plan(tmp_path, log, database, settings=settings)
+
+
+async def test_what_has_not_left_is_withdrawn_and_nobody_is_asked_twice(plan: Plan):
+    table = plan.folder / "members.csv"
+    await asyncio.to_thread(generate_members, MEMBERS, seed=5, out=table)
+    async with open_site(plan) as site:
+        await site.commands.run("members", "import", str(table))
+        worker = await site.start_worker()
+        desk = RehearsalDesk(site.database, shards=site.settings.shards, now=site.clock.now, new_id=new_id)
+        alive = partial(ensure_alive, worker, site.worker_log(1))
+        verdict, _ = await recall(site, desk, size=INVITED, share=0.1, alive=alive)
+        stopped, filled = await _endings(site)
+
+    assert verdict.invited == INVITED
+    assert verdict.withdrawn > 50_000
+    assert verdict.seen + verdict.withdrawn == INVITED
+    assert (verdict.lost, verdict.doubled, verdict.uncertain) == (0, 0, 0)
+    # An order's id is that of its input and its place among what followed from it, which is the order of publishing.
+    input_, _, place = stopped.rpartition(":")
+    assert (place, filled) == ("0", f"{input_}:1")
+
+
+async def _endings(site: Site) -> tuple[str, str]:
+    """The ids of the one stop and the one fact that the log holds."""
+    stops = await _ids(site, "controls", SendingStopped)
+    facts = await _ids(site, "appeals", AppealFilled)
+    assert (len(stops), len(facts)) == (1, 1)
+    return stops[0], facts[0]
+
+
+async def _ids(site: Site, topic: str, kind: type) -> list[str]:
+    records = [record async for record in read_to_end(site.settings.log, topic)]
+    return [Envelope.from_headers(record.headers).id for record in records if isinstance(read(record.value), kind)]
