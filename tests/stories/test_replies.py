@@ -8,18 +8,16 @@ import pytest
 from registry import replies
 from registry.database import Database
 from tests.muster.house import NIGHT, House, members_csv
-from tests.stories.centre import ON_SERVERS, Gateway, gateway, on_servers, until, until_quiet
+from tests.stories.centre import Gateway, gateway, until, until_quiet
 
 ANN, BO, CAI, DAN, EVE = (f"1790000000{n}" for n in range(1, 6))
 EVERYBODY = (ANN, BO, CAI, DAN, EVE)
 STRANGER = "17900000099"
 
 
-@pytest.fixture(params=["embedded", ON_SERVERS])
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
+@pytest.fixture
+def house(tmp_path: Path) -> House:
     house = House(tmp_path / "home")
-    if request.param == "servers":
-        on_servers(house, request)
     table = members_csv(tmp_path / "members.csv", *({"mobile": mobile} for mobile in EVERYBODY))
     assert house.ask("members", "import", str(table))["added"] == 5
     return house
@@ -33,8 +31,7 @@ def phones(house: House) -> Iterator[Gateway]:
 
 def desk(house: House) -> list[tuple[str, str]]:
     """What waits for a person: the words, and why."""
-    url = house.settings.get("MUSTER_DATABASE", f"sqlite:///{house.home}/muster.db")
-    with Database(url) as database, database.snapshot() as connection:
+    with Database(f"sqlite:///{house.home}/muster.db") as database, database.snapshot() as connection:
         return [(row.words, row.desk) for row in replies.waiting_for_a_person(connection)]
 
 
@@ -52,7 +49,7 @@ def test_answers_count_for_the_appeal_that_is_meant_and_the_rest_waits_for_a_per
     phones.say(BO, "　１　", slot=2)
     phones.say(CAI, "退订", slot=1)
     phones.say(DAN, "我弟弟可能行？", slot=1)
-    phones.say(EVE, "\x00", slot=2)  # nothing that anybody typed, and no database must choke on it
+    phones.say(EVE, "\x00", slot=2)  # nobody typed this, and nothing must choke on it
     phones.say(STRANGER, "1", slot=1)
 
     phones.acknowledged(ANN, 2)

@@ -16,7 +16,6 @@ from schemas.dispatch import SendingStopped
 from schemas.envelope import Envelope
 from schemas.reader import read
 from streams.tail import read_to_end
-from tests.stories.centre import ON_SERVERS
 from tests.stories.ids import new_id
 
 pytestmark = pytest.mark.slow
@@ -25,17 +24,9 @@ MEMBERS, INVITED = 110_000, 75_000
 RATE = 10_000  # messages a second: what is on its way when the stop comes is small beside what is not
 
 
-@pytest.fixture(params=["embedded", ON_SERVERS])
-def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
-    settings = {"sms": {"rate": RATE}}
-    if request.param == "embedded":
-        return Plan(tmp_path, settings=settings)
-    log, database = request.getfixturevalue("kafka_url"), request.getfixturevalue("postgres_url")
-    return Plan(tmp_path, log, database, settings=settings)
-
-
-async def test_what_has_not_left_is_withdrawn_and_nobody_is_asked_twice(plan: Plan):
-    table = plan.folder / "members.csv"
+async def test_what_has_not_left_is_withdrawn_and_nobody_is_asked_twice(tmp_path: Path):
+    plan = Plan(tmp_path, settings={"sms": {"rate": RATE}})
+    table = tmp_path / "members.csv"
     await asyncio.to_thread(generate_members, MEMBERS, seed=5, out=table)
     async with open_site(plan) as site:
         await site.commands.run("members", "import", str(table))
