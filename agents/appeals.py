@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from agents.gather import Gather
 from agents.routes import post
-from decisions.appeals.decide import INPUTS, advance
+from decisions.appeals.decide import INPUTS, advance, order_id
 from decisions.appeals.state import AppealState, next_due
 from registry import appeals, outbox
 from registry.database import Database
@@ -102,7 +102,7 @@ def _apply(case: Case, delivery: Delivery, fresh: set[str], orders: list[Outgoin
     case.state, messages = advance(case.state, delivery.message, delivery.envelope.time)
     at = case.state.moment if case.state else delivery.envelope.time
     orders += [
-        post(message, event_id=f"{_appeal_id(delivery)}:{delivery.offset}:{number}", source=SOURCE, time=at)
+        post(message, event_id=order_id(_appeal_id(delivery), delivery.offset, number), source=SOURCE, time=at)
         for number, message in enumerate(messages)
     ]
     return [message for message in messages if isinstance(message, SendingStopped)]

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from decisions.batches import repeat_of
 from schemas import appeals as say
 from schemas.audience import InviteShard, MemberChanged, MembersImported, ScanShard
 from schemas.dispatch import (
@@ -10,6 +11,7 @@ from schemas.dispatch import (
     DeliveryReported,
     MemberErased,
     OptedOut,
+    RepeatBatch,
     SendBatch,
     SendingPaused,
     SendingResumed,
@@ -37,6 +39,9 @@ def route(message: Message) -> Route:  # noqa: C901, PLR0911, PLR0912 - a table,
             return Route("audience-scans", f"{message.appeal_id}/{message.wave}/{message.shard}", message.shard)
         case SendBatch():
             return Route("dispatch-bulk", batch_id(message.appeal_id, message.wave, message.shard, message.batch))
+        case RepeatBatch():
+            first = batch_id(message.appeal_id, message.wave, message.shard, message.batch)
+            return Route("dispatch-bulk", repeat_of(first))
         case TellMembers():
             return Route("dispatch-urgent", message.message_id)
         case AnswerReply():

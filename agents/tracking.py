@@ -76,6 +76,9 @@ def _changes(message: Message) -> Counts:  # noqa: PLR0911 - a table, one entry 
         case say.BatchSent():
             total = {name: sum(getattr(item, name) for item in message.batches) for name in _TALLY}
             return total | {f"wave{message.wave}_{name}": number for name, number in total.items()}
+        case say.BatchRepeated():
+            messages = sum(item.messages for item in message.batches)
+            return {"messages": messages, f"wave{message.wave}_messages": messages}
         case say.MemberAnswered():
             return {f"replies_{message.answer.value}": 1, f"replies_by_{message.channel.value}": 1}
         case say.MemberScreened():
@@ -84,11 +87,8 @@ def _changes(message: Message) -> Counts:  # noqa: PLR0911 - a table, one entry 
             return {"unreleased": message.unreleased, "stood_down": len(message.stood_down)}
         case say.MemberStoodDown():
             return {"stood_down": 1}
-        case DeliveryReported():
-            return {
-                name: sum(getattr(item, name) for item in message.batches)
-                for name in ("delivered", "failed", "settled")
-            }
+        case DeliveryReported() | say.UncertainSettled():
+            return {name: sum(getattr(item, name) for item in message.batches) for name in ("delivered", "failed")}
         case _:
             return {}
 
@@ -100,6 +100,8 @@ def _lines(message: Message) -> list[tuple[str, dict[str, object]]]:  # noqa: PL
             return [("launched", {"need": message.need})]
         case say.WaveOpened():
             return [("wave", {"wave": message.wave, "matched": message.matched, "invited": message.invited})]
+        case say.RepeatOrdered():
+            return [("repeat", {"wave": message.wave, "members": message.members})]
         case say.MemberAnswered():
             said = {Answer.YES: "yes", Answer.NO: "no", Answer.WITHDRAWN: "withdrawn"}[message.answer]
             return [(said, {"member": message.member_id, "channel": message.channel.value})]
@@ -118,6 +120,9 @@ _FOLLOWED = (
     say.AppealLaunched,
     say.WaveOpened,
     say.BatchSent,
+    say.BatchRepeated,
+    say.UncertainSettled,
+    say.RepeatOrdered,
     say.MemberAnswered,
     say.MemberScreened,
     say.AppealPaused,

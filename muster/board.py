@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,8 +15,9 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from decisions.appeals.state import AppealState
-from registry import appeals, board, replies
+from registry import appeals, board, replies, uncertain
 from registry.database import Database
+from registry.uncertain import Doubtful
 from schemas.spec import AppealSpec
 from schemas.words import Answer
 
@@ -30,6 +31,7 @@ _SAID = {
     "withdrawn": "member {member} took the yes back",
     "confirmed": "member {member} confirmed",
     "no-match": "member {member} is no match",
+    "repeat": "wave {wave}: {members:,} uncertain members asked a second time",
     "paused": "paused by {by}",
     "resumed": "resumed by {by}",
     "filled": "need met: {confirmed} confirmed, {unreleased:,} withdrawn before release",
@@ -76,7 +78,9 @@ class View:
     confirmed: int
     stood_down: int
     refused: int
-    uncertain: int
+    uncertain: int  # to this moment
+    settled: int  # had been uncertain until a receipt came
+    asked_again: int  # had been uncertain, and may have a second message
     withdrawn: int
     opted_out: int
     desk: int
@@ -102,6 +106,7 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
     spec = AppealSpec.model_validate_json(row.spec)
     counts = board.counts(connection, appeal_id)
     said = replies.answers(connection, appeal_id)
+    doubtful = uncertain.doubtful(connection, appeal_id)
     state = AppealState.model_validate_json(row.state) if row.state else None
 
     def count(name: str) -> int:
@@ -125,16 +130,22 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
         confirmed=sum(bool(entry.matched) and entry.answer == Answer.YES for entry in said),
         stood_down=count("stood_down"),
         refused=count("refused"),
-        uncertain=count("uncertain"),
+        uncertain=_still_uncertain(doubtful),
+        settled=sum(item.settled(position) for item in doubtful for position in item.named),
+        asked_again=sum(len(item.repeated()) for item in doubtful),
         withdrawn=count("withdrawn") + _unreleased(state),
         opted_out=count("opted_out"),
         desk=len(replies.waiting_for_a_person(connection)),
-        waves=tuple(_waves(spec, row.launched_at, count)),
+        waves=tuple(_waves(spec, row.launched_at, count, doubtful)),
         latest=tuple(
             Happened(line.happened_at, _SAID[line.what].format(**_details(line.details)))
             for line in board.latest(connection, appeal_id, _LATEST)
         ),
     )
+
+
+def _still_uncertain(doubtful: Sequence[Doubtful]) -> int:
+    return sum(len(item.still()) for item in doubtful)
 
 
 def _unreleased(state: AppealState | None) -> int:
@@ -145,7 +156,9 @@ def _details(text: str) -> dict[str, object]:
     return dict(json.loads(text))
 
 
-def _waves(spec: AppealSpec, launched_at: datetime, count: Callable[[str], int]) -> list[Wave]:
+def _waves(
+    spec: AppealSpec, launched_at: datetime, count: Callable[[str], int], doubtful: Sequence[Doubtful]
+) -> list[Wave]:
     return [
         Wave(
             number=number,
@@ -154,7 +167,7 @@ def _waves(spec: AppealSpec, launched_at: datetime, count: Callable[[str], int])
             matched=count(f"wave{number}_matched"),
             invited=count(f"wave{number}_invited"),
             sent=count(f"wave{number}_sent"),
-            uncertain=count(f"wave{number}_uncertain"),
+            uncertain=_still_uncertain([item for item in doubtful if item.name.wave == number]),
         )
         for number, wave in enumerate(spec.waves, start=1)
     ]
@@ -244,6 +257,8 @@ def _troubles(view: View) -> Text:
         ("opted out", view.opted_out, "yellow"),
         ("refused by the gateway", view.refused, "yellow"),
         ("uncertain", view.uncertain, "bold red"),
+        ("settled by receipts", view.settled, "cyan"),
+        ("asked again", view.asked_again, "cyan"),
         ("waiting for a person", view.desk, "bold yellow"),
     ):
         if number:

@@ -19,6 +19,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("muster.commands.demo", "demo", "Rehearse a whole night and report what the gateway saw."),
     "request": ("muster.commands.requests", "app", "File a help request, verify it, list what came in."),
     "appeal": ("muster.commands.appeals", "app", "Preview, launch, watch, pause and stop appeals."),
+    "replay": (
+        "muster.commands.replay",
+        "replay",
+        "Decide an appeal again from the log, and with --check compare.",
+    ),
     "answer": ("muster.commands.people", "answer_app", "Write down what a caller said."),
     "confirm": ("muster.commands.people", "confirm", "Record the screening of a member who said yes."),
     "members": ("muster.commands.members", "app", "Import, generate, show, opt out and erase members."),
@@ -74,7 +79,7 @@ app = typer.Typer(
     help="Muster (驰援) finds the few members who fit, asks them, understands their answers and stops in time.\n\n"
     "A night in four commands:  muster up   ·   muster request file SPEC   ·   muster request verify ID   ·   "
     "muster appeal launch ID\n\n"
-    "Exit codes: 0 done, 2 bad input, 3 refused, 4 something cannot be reached.",
+    "Exit codes: 0 done, 1 the check found a difference, 2 bad input, 3 refused, 4 something cannot be reached.",
 )
 
 

@@ -28,7 +28,7 @@ from streams.errors import LogUnreachable, StreamsError, WorkerRunning
 from streams.errors import WrongVersion as OtherLog
 
 _BRANCH = re.compile(r"\[|^datetime$")
-DONE, BAD_INPUT, REFUSED, UNREACHABLE = 0, 2, 3, 4
+DONE, DIFFERENT, BAD_INPUT, REFUSED, UNREACHABLE = 0, 1, 2, 3, 4
 OUT = Console()
 ERR = Console(stderr=True)
 

@@ -87,6 +87,7 @@ class Fate(IntEnum):
     OPTED_OUT = 5
     NO_ADDRESS = 6  # lost between selection and sending
     SHARED = 7  # the number was asked for another member who has it too
+    SPARED = 8  # not asked a second time after all: known meanwhile
 
 
 @dataclass(frozen=True, slots=True)

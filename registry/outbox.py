@@ -14,6 +14,7 @@ from sqlalchemy import (
     Delete,
     Integer,
     LargeBinary,
+    Row,
     String,
     Table,
     bindparam,
@@ -97,19 +98,20 @@ def _row(message: Outgoing) -> dict[str, object]:
 def waiting(connection: Connection, limit: int) -> list[tuple[int, Outgoing]]:
     """The oldest rows with their positions."""
     rows = connection.execute(_WAITING, {"limit": limit})
-    return [
-        (
-            row.position,
-            Outgoing(
-                row.topic,
-                row.key,
-                Envelope(id=row.event_id, source=row.source, type=row.type, subject=row.subject, time=row.time),
-                row.value,
-                row.partition,
-            ),
-        )
-        for row in rows
-    ]
+    return [(row.position, _outgoing(row)) for row in rows]
+
+
+def waiting_for(connection: Connection, topic: str, key: str) -> list[Outgoing]:
+    """What waits to be published under this key, the oldest first."""
+    rows = connection.execute(
+        select(OUTBOX).where(OUTBOX.c.topic == topic, OUTBOX.c.key == key).order_by(OUTBOX.c.position)
+    )
+    return [_outgoing(row) for row in rows]
+
+
+def _outgoing(row: Row[tuple[object, ...]]) -> Outgoing:
+    envelope = Envelope(id=row.event_id, source=row.source, type=row.type, subject=row.subject, time=row.time)
+    return Outgoing(row.topic, row.key, envelope, row.value, row.partition)
 
 
 def published(connection: Connection, positions: Sequence[int]) -> None:

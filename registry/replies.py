@@ -1,6 +1,6 @@
 """What members said, word for word, and what was understood: replies, answers, and what waits for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment
+from registry.lists import among
 from registry.metadata import METADATA
 from registry.turns import take_turn
 
@@ -123,6 +124,24 @@ def waiting_for_a_person(connection: Connection, limit: int = 200) -> Sequence[R
         .order_by(REPLIES.c.received_at)
         .limit(limit)
     ).all()
+
+
+def heard_from(connection: Connection, appeal_id: str, people: Mapping[int, str], since: datetime) -> set[int]:
+    """Those of these people who answered this appeal, or from whose address anything came since then, read or not.
+
+    `people` are members and their addresses.
+    """
+    answered = select(ANSWERS.c.member_id).where(
+        ANSWERS.c.appeal_id == appeal_id, among(connection, ANSWERS.c.member_id, list(people))
+    )
+    wrote = select(REPLIES.c.address).where(
+        among(connection, REPLIES.c.address, sorted(set(people.values()))),
+        REPLIES.c.received_at >= since,
+        (REPLIES.c.appeal_id == appeal_id) | REPLIES.c.appeal_id.is_(None),
+    )
+    found = set(connection.execute(answered).scalars())
+    addresses = set(connection.execute(wrote).scalars())
+    return found | {member for member, address in people.items() if address in addresses}
 
 
 # --- answers --------------------------------------------------------------------------------------------------------

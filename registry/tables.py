@@ -13,6 +13,7 @@ from registry import (
     replies,
     revisions,
     selections,
+    uncertain,
 )
 from registry.importing import progress
 from registry.metadata import METADATA
@@ -31,6 +32,7 @@ MODULES = (
     replies,
     revisions,
     selections,
+    uncertain,
 )
 
 __all__ = ["METADATA", "MODULES"]

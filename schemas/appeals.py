@@ -101,6 +101,39 @@ class BatchSent(Event):
     batches: tuple[BatchOutcome, ...]
 
 
+class RepeatOutcome(BatchOutcome):
+    """What became of a second attempt at those members of a batch who were still uncertain when it was ordered."""
+
+    spared: Count = Field(default=0, description="Not asked again after all: they were known to have it meanwhile")
+
+
+class BatchRepeated(Event):
+    """Second attempts of one wave are done with, each exactly once, however often this is delivered."""
+
+    type: Literal["muster.batch-repeated"] = "muster.batch-repeated"
+    appeal_id: AppealId
+    wave: WaveNumber
+    batches: tuple[RepeatOutcome, ...]
+
+
+class SettledBatch(Contract):
+    """Members of one batch who had been uncertain and of whom a receipt told since the last report."""
+
+    shard: Shard
+    batch: int = Field(ge=0)
+    delivered: Count = 0
+    failed: Count = Field(default=0, description="Accepted by the gateway, and arrived nowhere")
+
+
+class UncertainSettled(Event):
+    """Receipts of messages whose answer never came have found their members by number and reference."""
+
+    type: Literal["muster.uncertain-settled"] = "muster.uncertain-settled"
+    appeal_id: AppealId
+    wave: WaveNumber
+    batches: tuple[SettledBatch, ...]
+
+
 class MemberAnswered(Event):
     """A member's answer was understood.  `told_closed`: the acknowledgement already said that the need is met."""
 
@@ -134,7 +167,13 @@ class Tick(Event):
 # --- facts that the decider writes -----------------------------------------------------------------------------------
 
 
-class AppealLaunched(Event):
+class Decided(Event):
+    """A fact that was decided by rules; it names their version, so that it can be decided again by the same ones."""
+
+    decider: int = Field(default=1, ge=1, description="Version of the rules that decided this")
+
+
+class AppealLaunched(Decided):
     type: Literal["muster.appeal-launched"] = "muster.appeal-launched"
     appeal_id: AppealId
     request_id: RequestId
@@ -143,7 +182,7 @@ class AppealLaunched(Event):
     drill: bool
 
 
-class WaveOpened(Event):
+class WaveOpened(Decided):
     """All shards have counted: so many members match, so many of them will be asked."""
 
     type: Literal["muster.wave-opened"] = "muster.wave-opened"
@@ -155,19 +194,29 @@ class WaveOpened(Event):
     excluded: dict[str, Count]
 
 
-class AppealPaused(Event):
+class RepeatOrdered(Decided):
+    """Members who are still uncertain will be asked a second time, the only one: so many at most."""
+
+    type: Literal["muster.repeat-ordered"] = "muster.repeat-ordered"
+    appeal_id: AppealId
+    wave: WaveNumber
+    batches: Count
+    members: Count
+
+
+class AppealPaused(Decided):
     type: Literal["muster.appeal-paused"] = "muster.appeal-paused"
     appeal_id: AppealId
     by: str
 
 
-class AppealResumed(Event):
+class AppealResumed(Decided):
     type: Literal["muster.appeal-resumed"] = "muster.appeal-resumed"
     appeal_id: AppealId
     by: str
 
 
-class AppealFilled(Event):
+class AppealFilled(Decided):
     """The need is met."""
 
     type: Literal["muster.appeal-filled"] = "muster.appeal-filled"
@@ -177,7 +226,7 @@ class AppealFilled(Event):
     stood_down: tuple[MemberId, ...]
 
 
-class AppealStopped(Event):
+class AppealStopped(Decided):
     type: Literal["muster.appeal-stopped"] = "muster.appeal-stopped"
     appeal_id: AppealId
     by: str
@@ -187,7 +236,7 @@ class AppealStopped(Event):
     stood_down: tuple[MemberId, ...]
 
 
-class AppealExpired(Event):
+class AppealExpired(Decided):
     """The deadline came before the need was met."""
 
     type: Literal["muster.appeal-expired"] = "muster.appeal-expired"
@@ -197,7 +246,7 @@ class AppealExpired(Event):
     stood_down: tuple[MemberId, ...]
 
 
-class MemberStoodDown(Event):
+class MemberStoodDown(Decided):
     """A yes that came while the appeal was closing is released too, once."""
 
     type: Literal["muster.member-stood-down"] = "muster.member-stood-down"

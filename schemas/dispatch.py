@@ -32,6 +32,19 @@ class SendBatch(Command):
     draft: Draft
 
 
+class RepeatBatch(Command):
+    """Ask those members of a batch once more who are still uncertain: a batch of its own, sent once like any other."""
+
+    type: Literal["muster.repeat-batch"] = "muster.repeat-batch"
+    appeal_id: AppealId
+    wave: WaveNumber
+    shard: Shard
+    batch: int = Field(ge=0)
+    batch_size: int = Field(ge=1, le=256)
+    purpose: Purpose
+    draft: Draft
+
+
 class TellMembers(Command):
     """Send to these members through the urgent lane.  `message_id` names the message: it leaves once per member."""
 
@@ -90,7 +103,6 @@ class DeliveredBatch(Contract):
     batch: int
     delivered: Count = 0
     failed: Count = 0
-    settled: Count = Field(default=0, description="Members who had been uncertain and of whom we know now")
 
 
 class DeliveryReported(Event):

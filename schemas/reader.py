@@ -24,11 +24,14 @@ Message = Annotated[
     | a.ShardCounted
     | a.ShardSelected
     | a.BatchSent
+    | a.BatchRepeated
+    | a.UncertainSettled
     | a.MemberAnswered
     | a.MemberScreened
     | a.Tick
     | a.AppealLaunched
     | a.WaveOpened
+    | a.RepeatOrdered
     | a.AppealPaused
     | a.AppealResumed
     | a.AppealFilled
@@ -40,6 +43,7 @@ Message = Annotated[
     | au.MemberChanged
     | au.MembersImported
     | d.SendBatch
+    | d.RepeatBatch
     | d.TellMembers
     | d.AnswerReply
     | d.SendingStopped

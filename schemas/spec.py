@@ -51,6 +51,10 @@ class AppealSpec(Contract):
     waves: tuple[WaveSpec, ...] = Field(min_length=1, max_length=20)
     texts: Texts = Texts()
     policy: Policy = Policy.RATHER_MISS
+    repeat_after: Duration = Field(
+        default=timedelta(minutes=5),
+        description="Under `rather-repeat`: how long receipts may settle who is uncertain before they are asked again",
+    )
 
     @field_validator("waves")
     @classmethod

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from agents.routes import batch_id
-from schemas.dispatch import AnswerReply, Draft, SendBatch, TellMembers
+from decisions.batches import repeat_of
+from schemas.dispatch import AnswerReply, Draft, RepeatBatch, SendBatch, TellMembers
 from schemas.words import Purpose
 
 NO_APPEAL = "-"  # in a reference: the message answers somebody of whom no appeal is known
@@ -32,6 +33,7 @@ class Batch:
     slice: Slice | None = None
     members: tuple[int, ...] = ()
     reply_id: str | None = None
+    again: bool = False  # the second attempt: of its slice only those who were still uncertain
 
     @property
     def mass(self) -> bool:
@@ -43,12 +45,14 @@ class Batch:
         return f"{self.draft.kind}/{self.appeal_id or NO_APPEAL}/{self.wave}"
 
 
-def batch_of(command: SendBatch | TellMembers | AnswerReply, lease: str) -> Batch:
+def batch_of(command: SendBatch | RepeatBatch | TellMembers | AnswerReply, lease: str) -> Batch:
     """The batch that this command means."""
     match command:
-        case SendBatch():
+        case SendBatch() | RepeatBatch():
+            again = isinstance(command, RepeatBatch)
+            first = batch_id(command.appeal_id, command.wave, command.shard, command.batch)
             return Batch(
-                id=batch_id(command.appeal_id, command.wave, command.shard, command.batch),
+                id=repeat_of(first) if again else first,
                 lease=lease,
                 appeal_id=command.appeal_id,
                 wave=command.wave,
@@ -56,6 +60,7 @@ def batch_of(command: SendBatch | TellMembers | AnswerReply, lease: str) -> Batc
                 purpose=command.purpose,
                 drill=command.drill,
                 slice=Slice(command.shard, command.batch, command.batch_size),
+                again=again,
             )
         case TellMembers():
             return Batch(

@@ -13,6 +13,7 @@ from itertools import compress
 
 from sqlalchemy import Connection
 
+from agents.dispatch.again import known_meanwhile
 from agents.dispatch.batch import Batch
 from agents.routes import post
 from registry import addresses as address_book
@@ -20,7 +21,7 @@ from registry import appeals, leases, ledger, outbox, replies
 from registry.addresses import Addresses
 from registry.leases import Lease
 from registry.ledger import Claim, Fate, Range, Record
-from schemas.appeals import BatchOutcome, BatchSent
+from schemas.appeals import BatchOutcome, BatchRepeated, BatchSent, RepeatOutcome
 from schemas.words import WRITTEN, Channel, Language, Purpose
 
 SOURCE = "/muster/dispatch"
@@ -127,7 +128,8 @@ def open_batches(
         orphans = [orphan for orphan in found.orphans if orphan.token not in opening.mine]
         lost += [_uncertain(opening.batch, orphan.range) for orphan in orphans]
         gaps = found.gaps(opening.size)
-        if orphans and not gaps and opening.batch.mass:
+        # A second attempt may find nobody left to ask; that is told too.
+        if (orphans or opening.batch.again) and not gaps and opening.batch.mass:
             over.append(opening.batch)
         opened.append(gaps)
     ledger.record(connection, lost, now)
@@ -163,6 +165,9 @@ def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> 
     taken = ledger.claim(connection, [_claim(ask) for ask, _ in good], now)
     good = [(ask, claimed) for ask, claimed in good if ask.token not in taken]
     _read_addresses(connection, good)
+    for ask, claimed in good:
+        if ask.batch.again:
+            _spare(connection, ask, claimed)
     return [Turned.TAKEN if isinstance(answer, Claimed) and answer.token in taken else answer for answer in answers]
 
 
@@ -186,23 +191,25 @@ def record_ranges(connection: Connection, finished: Sequence[Finished], now: dat
 def _tell_sent(
     connection: Connection, batches: Sequence[Batch], now: datetime, known: dict[str, bytes] | None = None
 ) -> None:
-    """One `BatchSent` per wave for these batches."""
-    waves: dict[tuple[str, int], list[BatchOutcome]] = {}
+    """One `BatchSent` per wave for these batches, and one `BatchRepeated` for those that were second attempts."""
+    waves: dict[tuple[str, int, bool], list[BatchOutcome]] = {}
     for batch in batches:
         fates = (known or {}).get(batch.id)
         if fates is None:
             fates = b"".join(record.fates for record in ledger.records_of(connection, batch.id))
-        waves.setdefault((batch.appeal_id or "", batch.wave), []).append(_outcome(batch, fates))
+        waves.setdefault((batch.appeal_id or "", batch.wave, batch.again), []).append(_outcome(batch, fates))
     outbox.put(
         connection,
         [
             post(
-                BatchSent(appeal_id=appeal_id, wave=wave, batches=tuple(outcomes)),
-                event_id=f"{appeal_id}/{wave}/sent/{_digest(outcomes)}",
+                BatchRepeated(appeal_id=appeal_id, wave=wave, batches=tuple(outcomes))
+                if again
+                else BatchSent(appeal_id=appeal_id, wave=wave, batches=tuple(outcomes)),
+                event_id=f"{appeal_id}/{wave}/{'repeated' if again else 'sent'}/{_digest(outcomes)}",
                 source=SOURCE,
                 time=now,
             )
-            for (appeal_id, wave), outcomes in waves.items()
+            for (appeal_id, wave, again), outcomes in waves.items()
         ],
     )
 
@@ -215,7 +222,7 @@ def _digest(outcomes: Sequence[BatchOutcome]) -> str:
 
 def _outcome(batch: Batch, fates: bytes) -> BatchOutcome:
     assert batch.slice is not None
-    return BatchOutcome(
+    told = BatchOutcome(
         shard=batch.slice.shard,
         batch=batch.slice.number,
         sent=fates.count(Fate.SENT) + fates.count(Fate.SHARED),
@@ -225,6 +232,7 @@ def _outcome(batch: Batch, fates: bytes) -> BatchOutcome:
         opted_out=fates.count(Fate.OPTED_OUT),
         messages=fates.count(Fate.SENT),
     )
+    return RepeatOutcome(**dict(told), spared=fates.count(Fate.SPARED)) if batch.again else told
 
 
 def _claim(ask: Ask) -> Claim:
@@ -290,6 +298,23 @@ def _ask_once(connection: Connection, ask: Ask, claimed: Claimed, found: Address
 def _mark(fates: bytearray, chosen: Sequence[bool], fate: Fate) -> None:
     for position in compress(range(len(fates)), chosen):
         fates[position] = fate
+
+
+def _spare(connection: Connection, ask: Ask, claimed: Claimed) -> None:
+    """Of a second attempt, whoever is known by now to have the message is not asked."""
+    people = {
+        position: (member_id, address)
+        for group in claimed.groups.values()
+        for position, member_id, address in zip(group.positions, group.members, group.addresses, strict=True)
+    }
+    known = known_meanwhile(connection, ask.batch, ask.range, people)
+    for position in known:
+        claimed.fates[position] = Fate.SPARED
+    left = {
+        language: group.only([position not in known for position in group.positions])
+        for language, group in claimed.groups.items()
+    }
+    claimed.groups = {language: group for language, group in left.items() if group.members}
 
 
 def _read_reply(connection: Connection, batch: Batch, claimed: Claimed) -> None:

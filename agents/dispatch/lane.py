@@ -37,7 +37,7 @@ from registry import ledger
 from registry.database import Database
 from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
-from schemas.dispatch import AnswerReply, SendBatch, TellMembers
+from schemas.dispatch import AnswerReply, RepeatBatch, SendBatch, TellMembers
 from schemas.words import Channel, Language
 from streams.errors import Busy
 from streams.inbox import Delivery
@@ -93,7 +93,7 @@ class Lane:
     @patient
     async def __call__(self, delivery: Delivery) -> None:
         command = delivery.message
-        if not isinstance(command, SendBatch | TellMembers | AnswerReply):
+        if not isinstance(command, SendBatch | RepeatBatch | TellMembers | AnswerReply):
             return
         await self._shared.gate.heard_all.wait()
         batch = batch_of(command, f"{delivery.topic}/{delivery.partition}")

@@ -4,7 +4,8 @@ from collections import OrderedDict
 from functools import partial
 
 from agents.dispatch.batch import Batch
-from registry import selections
+from decisions.batches import first_of
+from registry import selections, uncertain
 from registry.database import Database
 from registry.selections import Ids
 
@@ -24,7 +25,11 @@ class Selected:
             return batch.members or (0,)
         selection = await self._selection((batch.appeal_id or "", batch.wave, batch.slice.shard))
         first = batch.slice.number * batch.slice.size
-        return tuple(selection[first : first + batch.slice.size].tolist())
+        members = selection[first : first + batch.slice.size]
+        if batch.again:
+            fix = partial(uncertain.fix_repeat, batch_id=first_of(batch.id))
+            members = members[list(await self._database.write(fix))]
+        return tuple(members.tolist())
 
     async def _selection(self, key: tuple[str, int, int]) -> Ids:
         found = self._kept.get(key)

@@ -2,6 +2,9 @@
 
 `advance` is the whole of it: the state learns the message, then orders follow, each of which the state learns too, so
 that the same topic always gives the same orders and the same state.
+
+`VERSION` names these rules in every fact.  A change after which an old topic would be decided differently is a new
+version; the old rules stay beside the new ones (`replay.DECIDERS`) for as long as their topics are to be checked.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,13 +13,21 @@ from itertools import islice
 
 from decisions.appeals.cutoff import limits
 from decisions.appeals.evolve import evolve
-from decisions.appeals.state import AppealState, Status, WaveState, next_wave_at
+from decisions.appeals.state import AppealState, Status, WaveState, next_wave_at, repeat_at
 from decisions.calendar import day_in_beijing
 from decisions.matching import criteria_for
 from decisions.programmes import PROGRAMMES
 from schemas import appeals as say
 from schemas.audience import InviteShard, ScanShard
-from schemas.dispatch import Draft, SendBatch, SendingPaused, SendingResumed, SendingStopped, TellMembers
+from schemas.dispatch import (
+    Draft,
+    RepeatBatch,
+    SendBatch,
+    SendingPaused,
+    SendingResumed,
+    SendingStopped,
+    TellMembers,
+)
 from schemas.reader import Message
 from schemas.words import Answer, Channel, MessageKind
 
@@ -28,10 +39,13 @@ INPUTS = (
     say.ShardCounted,
     say.ShardSelected,
     say.BatchSent,
+    say.BatchRepeated,
+    say.UncertainSettled,
     say.MemberAnswered,
     say.MemberScreened,
     say.Tick,
 )
+VERSION = 1
 DECIDER = "decider"
 STAND_DOWN_STAYS = timedelta(hours=12)  # it is news even to a phone that is switched on in the morning
 _TOLD_AT_ONCE = 256
@@ -45,12 +59,22 @@ def advance(state: AppealState | None, message: Message, at: datetime) -> tuple[
         return state, []
     orders: list[Message] = []
     for order in _decide(state, message):
-        orders.append(order)
+        orders.append(_signed(order))
         state = evolve(state, order, at) or state
     for order in _follow_up(state):
-        orders.append(order)
+        orders.append(_signed(order))
         state = evolve(state, order, at) or state
     return state, orders
+
+
+def order_id(appeal_id: str, offset: int, number: int) -> str:
+    """The name of an order, by the input that it follows from: published twice it is one order."""
+    return f"{appeal_id}:{offset}:{number}"
+
+
+def _signed(order: Message) -> Message:
+    """A fact names the rules that decided it."""
+    return order.model_copy(update={"decider": VERSION}) if isinstance(order, say.Decided) else order
 
 
 def _decide(state: AppealState, message: Message) -> list[Message]:
@@ -185,16 +209,50 @@ def _ask_again(state: AppealState) -> list[Message]:
 
 
 def _release(state: AppealState) -> list[Message]:
-    """As many batches as keep the gateway busy for about two seconds, and no more: the rest can still be called off."""
+    """As many batches as keep the gateway busy for about two seconds, and no more: the rest can still be called off.
+
+    Second attempts go first: these people have waited.
+    """
     room = (state.launch.release_ahead - state.in_flight()) // state.launch.batch_size
     if room <= 0:
         return []
+    repeats = list(islice(_repeats(state), room))
     waiting = (
         _batch(state, number, shard, batch)
         for number, wave in enumerate(state.waves, start=1)
         for shard, batch in _unreleased(wave, state.launch.batch_size)
     )
-    return list(islice(waiting, room))
+    return [*_say_repeated(state, repeats), *repeats, *islice(waiting, room - len(repeats))]
+
+
+def _repeats(state: AppealState) -> Iterator[RepeatBatch]:
+    """Batches of which some members are uncertain, once receipts have had their time to settle them."""
+    launch = state.launch
+    for number, wave in enumerate(state.waves, start=1):
+        for doubt in wave.doubts:
+            if not doubt.ordered and repeat_at(state, doubt) <= state.moment:
+                yield RepeatBatch(
+                    given_by=DECIDER,
+                    drill=launch.drill,
+                    appeal_id=launch.appeal_id,
+                    wave=number,
+                    shard=doubt.shard,
+                    batch=doubt.batch,
+                    batch_size=launch.batch_size,
+                    purpose=PROGRAMMES[launch.spec.programme].purpose,
+                    draft=_draft(state, number),
+                )
+
+
+def _say_repeated(state: AppealState, repeats: Sequence[RepeatBatch]) -> Iterator[Message]:
+    """One fact per wave of which somebody is asked again."""
+    for number, wave in enumerate(state.waves, start=1):
+        batches = {(order.shard, order.batch) for order in repeats if order.wave == number}
+        if batches:
+            members = sum(doubt.members for doubt in wave.doubts if (doubt.shard, doubt.batch) in batches)
+            yield say.RepeatOrdered(
+                appeal_id=state.launch.appeal_id, wave=number, batches=len(batches), members=members
+            )
 
 
 def _unreleased(wave: WaveState, size: int) -> Iterator[tuple[int, int]]:
@@ -220,13 +278,19 @@ def _batch(state: AppealState, wave: int, shard: int, batch: int) -> SendBatch:
         batch_size=launch.batch_size,
         policy=launch.spec.policy,
         purpose=PROGRAMMES[launch.spec.programme].purpose,
-        draft=Draft(
-            kind=MessageKind.MASS,
-            channel=launch.spec.waves[wave - 1].channel,
-            texts=launch.spec.texts.mass,
-            slot=launch.slot,
-            not_after=launch.deadline,
-        ),
+        draft=_draft(state, wave),
+    )
+
+
+def _draft(state: AppealState, wave: int) -> Draft:
+    """What a wave says; a second attempt says it under the same reference."""
+    launch = state.launch
+    return Draft(
+        kind=MessageKind.MASS,
+        channel=launch.spec.waves[wave - 1].channel,
+        texts=launch.spec.texts.mass,
+        slot=launch.slot,
+        not_after=launch.deadline,
     )
 
 

@@ -5,12 +5,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar
 
-from decisions.appeals.state import AppealState, ShardState, Status, Tally, WaveState
+from decisions.appeals.state import AppealState, Doubt, ShardState, Status, Tally, WaveState
 from schemas import appeals as say
 from schemas.audience import InviteShard, ScanShard
 from schemas.base import Contract
-from schemas.dispatch import SendBatch
+from schemas.dispatch import RepeatBatch, SendBatch
 from schemas.reader import Message
+from schemas.words import Policy
 
 S = TypeVar("S", bound=Contract)
 
@@ -27,6 +28,8 @@ def evolve(state: AppealState | None, message: Message, at: datetime) -> AppealS
             state = _learn_selection(state, message)
         case SendBatch() | say.BatchSent():
             state = _learn_dispatch(state, message)
+        case RepeatBatch() | say.BatchRepeated() | say.UncertainSettled():
+            state = _learn_doubts(state, message)
         case say.MemberAnswered() | say.MemberScreened() | say.MemberStoodDown():
             state = _learn_member(state, message)
         case say.AppealPaused() | say.AppealResumed():
@@ -87,17 +90,46 @@ def _learn_dispatch(state: AppealState, message: SendBatch | say.BatchSent) -> A
         released = max(wave.shards[message.shard].released, message.batch + 1)
         return _in_wave(state, message.wave, _in_shard(wave, message.shard, released=released))
     for outcome in message.batches:
-        wave = _learn_outcome(wave, outcome)
+        wave = _learn_outcome(state, wave, outcome)
     return _in_wave(state, message.wave, wave)
 
 
-def _learn_outcome(wave: WaveState, outcome: say.BatchOutcome) -> WaveState:
+def _learn_outcome(state: AppealState, wave: WaveState, outcome: say.BatchOutcome) -> WaveState:
     """Each batch that was released counts once; a batch that never was must not make room for others."""
     shard = wave.shards[outcome.shard] if outcome.shard < len(wave.shards) else None
     if shard is None or outcome.batch >= shard.released or outcome.batch in shard.done:
         return wave
     tally = Tally(**{name: getattr(wave.tally, name) + getattr(outcome, name) for name in Tally.model_fields})
-    return _with(_in_shard(wave, outcome.shard, done=shard.done.add(outcome.batch)), tally=tally)
+    wave = _with(_in_shard(wave, outcome.shard, done=shard.done.add(outcome.batch)), tally=tally)
+    if not outcome.uncertain or state.launch.spec.policy is not Policy.RATHER_REPEAT:
+        return wave
+    doubt = Doubt(shard=outcome.shard, batch=outcome.batch, members=outcome.uncertain, since=state.moment)
+    return _with(wave, doubts=(*wave.doubts, doubt))
+
+
+def _learn_doubts(state: AppealState, message: RepeatBatch | say.BatchRepeated | say.UncertainSettled) -> AppealState:
+    wave = _wave(state, message.wave)
+    if wave is None:
+        return state
+    match message:
+        case RepeatBatch():
+            doubts = [_ordered(doubt, message) for doubt in wave.doubts]
+        case say.BatchRepeated():
+            over = {(outcome.shard, outcome.batch) for outcome in message.batches}
+            doubts = [doubt for doubt in wave.doubts if not (doubt.ordered and (doubt.shard, doubt.batch) in over)]
+        case say.UncertainSettled():
+            settled = {(told.shard, told.batch): told.delivered + told.failed for told in message.batches}
+            known = [_settled(doubt, settled.get((doubt.shard, doubt.batch), 0)) for doubt in wave.doubts]
+            doubts = [doubt for doubt in known if doubt.members or doubt.ordered]
+    return _in_wave(state, message.wave, _with(wave, doubts=tuple(doubts)))
+
+
+def _ordered(doubt: Doubt, order: RepeatBatch) -> Doubt:
+    return _with(doubt, ordered=True) if (doubt.shard, doubt.batch) == (order.shard, order.batch) else doubt
+
+
+def _settled(doubt: Doubt, members: int) -> Doubt:
+    return _with(doubt, members=max(0, doubt.members - members)) if members else doubt
 
 
 def _learn_member(

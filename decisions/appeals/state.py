@@ -69,6 +69,16 @@ class ShardState(Contract):
         return -(-(self.selected or 0) // size)
 
 
+class Doubt(Contract):
+    """Members of one finished batch who are uncertain and will be asked a second time, under `rather-repeat` only."""
+
+    shard: int
+    batch: int
+    members: Count  # at most: fewer when something became known that the decider was not told
+    since: AwareDatetime
+    ordered: bool = False
+
+
 class Tally(Contract):
     """What became of the members of a wave, as dispatch reported it."""
 
@@ -89,6 +99,7 @@ class WaveState(Contract):
     opened: bool = False
     shards: tuple[ShardState, ...]
     tally: Tally = Tally()
+    doubts: tuple[Doubt, ...] = ()  # until they have been asked again, or receipts have settled them
 
     @property
     def counted(self) -> bool:
@@ -130,7 +141,8 @@ class AppealState(Contract):
     def in_flight(self) -> int:
         """Members released to dispatch and not yet reported on, at most."""
         batches = sum(shard.released - len(shard.done) for wave in self.waves for shard in wave.shards)
-        return batches * self.launch.batch_size
+        repeats = sum(doubt.ordered for wave in self.waves for doubt in wave.doubts)
+        return (batches + repeats) * self.launch.batch_size
 
     def unreleased(self) -> int:
         """Members who were invited and never given to dispatch."""
@@ -147,7 +159,15 @@ def next_due(state: AppealState) -> datetime | None:
         moments += [wave.asked_at + state.launch.ask_again_after for wave in state.waves if not wave.fixed]
         if (opening := next_wave_at(state)) is not None:
             moments.append(opening)
+        # Those that are due already wait for room, which comes with the report on some batch.
+        repeats = [repeat_at(state, doubt) for wave in state.waves for doubt in wave.doubts if not doubt.ordered]
+        moments += [moment for moment in repeats if moment > state.moment]
     return min(moments)
+
+
+def repeat_at(state: AppealState, doubt: Doubt) -> datetime:
+    """When whoever is still uncertain then is asked again."""
+    return doubt.since + state.launch.spec.repeat_after
 
 
 def next_wave_at(state: AppealState) -> datetime | None:

@@ -95,14 +95,25 @@ def _order(appeal_id: str, what: str, give: Callable[..., None], *, as_json: boo
 def status(
     appeal_id: AppealID,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show every step live; Ctrl-C leaves.")] = False,
+    uncertain: Annotated[
+        bool,
+        typer.Option("--uncertain", help="List the ids of members of whom nobody knows whether they were reached."),
+    ] = False,
     as_json: AsJSON = False,
 ) -> None:
     """Where an appeal stands, from matched members to confirmed donors."""
+    if watch and uncertain:
+        fail(BAD_INPUT, "--watch: shows numbers and cannot be combined with --uncertain; leave one of them out")
     if watch and as_json:
         fail(BAD_INPUT, "--watch: shows a live board and cannot be combined with --json; leave one of them out")
-    from muster import board  # noqa: PLC0415 - slow to import, and the other commands can do without
+    from muster import board, doubts  # noqa: PLC0415 - slow to import, and the other commands can do without
 
     with open_door() as door:
+        if uncertain:
+            with door.database.snapshot() as connection:
+                listed = doubts.read(connection, appeal_id)
+            tell(listed.as_json(), listed.as_words(), as_json=as_json)
+            return
         if watch:
             board.watch(door.database, appeal_id, door.now, OUT)
             return

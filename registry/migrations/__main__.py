@@ -1,7 +1,6 @@
-"""Writes the next migration: `python -m registry.migrations 0002 "What it is for"`.
+"""Writes the next migration: `python -m registry.migrations 0003 "What it is for"`.
 
-Before the first release the one migration is made anew: delete `versions/0001_*.py`, then
-`python -m registry.migrations 0001 "All tables"`.
+One that is on the main branch is never changed: somebody's database has been brought there.
 """
 
 import re

@@ -31,6 +31,7 @@ SPEC = AppealSpec(
         stand_down={Language.ENGLISH: "The need is met"},
     ),
     policy=Policy.RATHER_REPEAT,
+    repeat_after=timedelta(minutes=2),
 )
 CRITERIA = Criteria(
     programme="platelets",
@@ -89,6 +90,20 @@ EXAMPLES: tuple[Message, ...] = (
             ),
         ),
     ),
+    appeals.BatchRepeated(
+        appeal_id=APPEAL,
+        wave=1,
+        batches=(
+            appeals.RepeatOutcome(
+                shard=3, batch=0, sent=1, refused=2, uncertain=3, withdrawn=4, opted_out=5, messages=1, spared=6
+            ),
+        ),
+    ),
+    appeals.UncertainSettled(
+        appeal_id=APPEAL,
+        wave=1,
+        batches=(appeals.SettledBatch(shard=3, batch=0, delivered=2, failed=1),),
+    ),
     appeals.MemberAnswered(
         appeal_id=APPEAL, member_id=7, answer=Answer.YES, channel=Channel.SMS, reply_id="m-1", told_closed=True
     ),
@@ -98,6 +113,7 @@ EXAMPLES: tuple[Message, ...] = (
     appeals.WaveOpened(
         appeal_id=APPEAL, wave=1, members=100, matched=5, invited=5, excluded={"opted-out": 5, "blood": 90}
     ),
+    appeals.RepeatOrdered(appeal_id=APPEAL, wave=1, batches=2, members=5),
     appeals.AppealPaused(appeal_id=APPEAL, by="officer"),
     appeals.AppealResumed(appeal_id=APPEAL, by="officer"),
     appeals.AppealFilled(**CLOSED),
@@ -120,6 +136,17 @@ EXAMPLES: tuple[Message, ...] = (
         purpose=Purpose.BLOOD,
         draft=DRAFT,
     ),
+    dispatch.RepeatBatch(
+        given_by="decider",
+        drill=True,
+        appeal_id=APPEAL,
+        wave=1,
+        shard=3,
+        batch=0,
+        batch_size=256,
+        purpose=Purpose.BLOOD,
+        draft=DRAFT,
+    ),
     dispatch.TellMembers(
         given_by="decider",
         message_id=f"{APPEAL}/stand-down/4",
@@ -137,7 +164,7 @@ EXAMPLES: tuple[Message, ...] = (
     dispatch.DeliveryReported(
         appeal_id=APPEAL,
         wave=1,
-        batches=(dispatch.DeliveredBatch(shard=3, batch=0, delivered=200, failed=56, settled=1),),
+        batches=(dispatch.DeliveredBatch(shard=3, batch=0, delivered=200, failed=56),),
     ),
     replies.ReplyReceived(
         reply_id="m-1", channel=Channel.SMS, member_id=7, slot=7, appeal_id=APPEAL, answer=Answer.YES

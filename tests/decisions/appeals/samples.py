@@ -7,17 +7,21 @@ from decisions.appeals.decide import advance
 from decisions.appeals.state import AppealState, next_due
 from schemas.appeals import (
     BatchOutcome,
+    BatchRepeated,
     BatchSent,
     LaunchAppeal,
     MemberAnswered,
     MemberScreened,
+    RepeatOutcome,
+    SettledBatch,
     ShardCounted,
     ShardSelected,
     Tick,
+    UncertainSettled,
 )
 from schemas.reader import Message
 from schemas.spec import AppealSpec, BloodNeed, Texts, WaveSpec
-from schemas.words import ABO, Answer, BloodKnown, Channel, Language
+from schemas.words import ABO, Answer, BloodKnown, Channel, Language, Policy
 
 NIGHT = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
 APPEAL = "a-20111124-0001"
@@ -37,9 +41,18 @@ def launch(
     batch_size: int = 10,
     release_ahead: int = 100,
     lasts: timedelta = timedelta(hours=4),
+    policy: Policy = Policy.RATHER_MISS,
+    repeat_after: timedelta = timedelta(minutes=5),
 ) -> LaunchAppeal:
     spec = AppealSpec(
-        programme="platelets", blood=BloodNeed(abo=ABO.AB), need=need, deadline=lasts, waves=tuple(waves), texts=TEXTS
+        programme="platelets",
+        blood=BloodNeed(abo=ABO.AB),
+        need=need,
+        deadline=lasts,
+        waves=tuple(waves),
+        texts=TEXTS,
+        policy=policy,
+        repeat_after=repeat_after,
     )
     return LaunchAppeal(
         given_by="officer",
@@ -72,6 +85,22 @@ def selected(shard: int, members: int, *, wave: int = 1) -> ShardSelected:
 def sent(shard: int, *batches: int, wave: int = 1, members: int = 10) -> BatchSent:
     done = tuple(BatchOutcome(shard=shard, batch=batch, sent=members, messages=members) for batch in batches)
     return BatchSent(appeal_id=APPEAL, wave=wave, batches=done)
+
+
+def in_doubt(shard: int, batch: int, members: int, *, wave: int = 1) -> BatchSent:
+    """A finished batch of which so many members are uncertain."""
+    outcome = BatchOutcome(shard=shard, batch=batch, sent=10 - members, uncertain=members, messages=10 - members)
+    return BatchSent(appeal_id=APPEAL, wave=wave, batches=(outcome,))
+
+
+def repeated(shard: int, batch: int, *, wave: int = 1, sent: int = 0, spared: int = 0) -> BatchRepeated:
+    outcome = RepeatOutcome(shard=shard, batch=batch, sent=sent, messages=sent, spared=spared)
+    return BatchRepeated(appeal_id=APPEAL, wave=wave, batches=(outcome,))
+
+
+def settled(shard: int, batch: int, *, wave: int = 1, delivered: int = 0, failed: int = 0) -> UncertainSettled:
+    told = SettledBatch(shard=shard, batch=batch, delivered=delivered, failed=failed)
+    return UncertainSettled(appeal_id=APPEAL, wave=wave, batches=(told,))
 
 
 def answered(

@@ -10,7 +10,7 @@ from decisions.appeals.decide import advance
 from decisions.appeals.state import AppealState, Status, next_due
 from schemas.appeals import AppealExpired, LaunchAppeal, StopAppeal
 from schemas.spec import WaveSpec
-from schemas.words import Answer
+from schemas.words import Answer, Policy
 from tests.decisions.appeals.samples import APPEAL, MINUTE, NIGHT, answered, launch, screened
 from tests.decisions.appeals.world import World, canonical
 
@@ -35,6 +35,8 @@ def launches(draw: st.DrawFn) -> LaunchAppeal:
         batch_size=batch_size,
         release_ahead=batch_size * draw(st.integers(1, 5)) + draw(st.integers(0, 5)),
         lasts=draw(st.sampled_from([60, 30, 1])) * MINUTE,
+        policy=draw(st.sampled_from(Policy)),
+        repeat_after=draw(st.sampled_from([0, 1, 5])) * MINUTE,
     )
 
 
@@ -47,6 +49,7 @@ def test_the_promises_hold_in_every_order_of_events(order: LaunchAppeal, random:
     world.finish()
     assert world.state is not None
     event(f"status {world.state.status}, waves {len(world.state.waves)}")
+    event(f"{len(world.told.repeated)} batches asked a second time")
     assert next_due(world.state) is None
     assert world.told.waiting == world.state.stood_down
 

@@ -14,12 +14,21 @@ from decisions.appeals.decide import advance
 from decisions.appeals.state import AppealState, next_due
 from schemas import appeals as say
 from schemas.audience import InviteShard, ScanShard
-from schemas.dispatch import SendBatch, SendingStopped, TellMembers
+from schemas.dispatch import RepeatBatch, SendBatch, SendingStopped, TellMembers
 from schemas.reader import Message, write
-from schemas.words import Answer, Channel
-from tests.decisions.appeals.samples import APPEAL, answered, counted, screened, selected, tick
+from schemas.words import Answer, Channel, Policy
+from tests.decisions.appeals.samples import (
+    APPEAL,
+    answered,
+    counted,
+    repeated,
+    screened,
+    selected,
+    settled,
+    tick,
+)
 
-ASKING = (ScanShard, InviteShard, say.WaveOpened, SendBatch)
+ASKING = (ScanShard, InviteShard, say.WaveOpened, SendBatch, RepeatBatch, say.RepeatOrdered)
 CLOSING = (say.AppealFilled, say.AppealStopped, say.AppealExpired)
 Batch = tuple[int, int, int]
 
@@ -40,6 +49,10 @@ class Told:
     selected: dict[tuple[int, int], int] = field(default_factory=dict)
     released: set[Batch] = field(default_factory=set)
     reported: set[Batch] = field(default_factory=set)
+    uncertain: dict[Batch, tuple[int, datetime]] = field(default_factory=dict)  # members, told when
+    settled: Counter[Batch] = field(default_factory=Counter)
+    repeated: set[Batch] = field(default_factory=set)  # asked a second time
+    over: set[Batch] = field(default_factory=set)  # and done with
     waiting: set[int] = field(default_factory=set)  # owed a stand-down
     stood_down: Counter[int] = field(default_factory=Counter)
     closings: list[Message] = field(default_factory=list)
@@ -76,8 +89,8 @@ class World:
     # --- what happens -----------------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        happens = [self._mail, self._person, self._officer, self._wake]
-        self.random.choices(happens, weights=[6, 4, 1, 1])[0]()
+        happens = [self._mail, self._person, self._officer, self._wake, self._receipts]
+        self.random.choices(happens, weights=[6, 4, 1, 1, 1])[0]()
 
     def finish(self) -> None:
         """Everything that is on its way arrives, and the appeal is woken whenever it asked for it, until it is over."""
@@ -129,6 +142,14 @@ class World:
         orders: list[Message] = [pause, resume, stop]
         self._post(self.random.choices(orders, weights=[6, 8, 1])[0])
 
+    def _receipts(self) -> None:
+        """Receipts settle some members of a batch; more than were uncertain, if two reports cross."""
+        in_doubt = sorted(self.told.uncertain)
+        if in_doubt:
+            wave, shard, batch = self.random.choice(in_doubt)
+            delivered, failed = self.random.randint(0, 3), self.random.randint(0, 1)
+            self._post(settled(shard, batch, wave=wave, delivered=delivered, failed=failed))
+
     def _post(self, message: Message) -> None:
         self.mail.append((message, self.now))
 
@@ -166,7 +187,21 @@ class World:
             case say.ShardSelected():
                 self.told.selected.setdefault((message.wave, message.shard), message.members)
             case say.BatchSent():
-                self.told.reported |= {(message.wave, outcome.shard, outcome.batch) for outcome in message.batches}
+                self._learn_outcomes(message)
+            case say.UncertainSettled():
+                for told in message.batches:
+                    # What is said of a batch before its end is only counted by who reads the ledger.
+                    if (batch := (message.wave, told.shard, told.batch)) in self.told.uncertain:
+                        self.told.settled[batch] += told.delivered + told.failed
+            case say.BatchRepeated():
+                self.told.over |= {(message.wave, outcome.shard, outcome.batch) for outcome in message.batches}
+
+    def _learn_outcomes(self, message: say.BatchSent) -> None:
+        for outcome in message.batches:
+            batch = (message.wave, outcome.shard, outcome.batch)
+            if outcome.uncertain and batch not in self.told.reported:
+                self.told.uncertain[batch] = (outcome.uncertain, self._known.moment)
+            self.told.reported.add(batch)
 
     # --- what is promised -------------------------------------------------------------------------------------------
 
@@ -209,7 +244,19 @@ class World:
             if isinstance(order, ScanShard):
                 opens = self.launch.spec.waves[order.wave - 1].after
                 assert self._known.moment >= self._known.launched_at + opens, "no wave opens before its time"
-        assert len(told.released - told.reported) * size <= self.launch.release_ahead
+            if isinstance(order, RepeatBatch):
+                self._check_repeat((order.wave, order.shard, order.batch))
+        under_way = len(told.released - told.reported) + len(told.repeated - told.over)
+        assert under_way * size <= self.launch.release_ahead
+
+    def _check_repeat(self, batch: Batch) -> None:
+        told, spec = self.told, self.launch.spec
+        assert spec.policy is Policy.RATHER_REPEAT, "under rather-miss nobody is asked twice"
+        assert batch not in told.repeated, "nobody is asked a third time"
+        members, since = told.uncertain[batch]
+        assert told.settled[batch] < members, "somebody is still uncertain"
+        assert self._known.moment >= since + spec.repeat_after, "receipts have their time first"
+        told.repeated.add(batch)
 
     # --- how the others answer --------------------------------------------------------------------------------------
 
@@ -224,6 +271,10 @@ class World:
                 self._post(selected(order.shard, self.selections[place], wave=order.wave))
             case SendBatch():
                 self._report(order)
+            case RepeatBatch():
+                members, _ = self.told.uncertain[order.wave, order.shard, order.batch]
+                sent = self.random.randint(0, members)
+                self._post(repeated(order.shard, order.batch, wave=order.wave, sent=sent, spared=members - sent))
 
     def _count(self, order: ScanShard) -> Message:
         """Asked again, a shard may have changed in between."""
@@ -235,7 +286,10 @@ class World:
         """The batch is done, and after a crash its end is told once more together with an earlier one."""
         size = self.launch.batch_size
         members = min(size, self.selections[order.wave, order.shard] - order.batch * size)
-        outcome = say.BatchOutcome(shard=order.shard, batch=order.batch, sent=members, messages=members)
+        lost = 0 if self.calm or self.random.random() < 0.7 else self.random.randint(1, members)
+        outcome = say.BatchOutcome(
+            shard=order.shard, batch=order.batch, sent=members - lost, uncertain=lost, messages=members - lost
+        )
         self._post(say.BatchSent(appeal_id=APPEAL, wave=order.wave, batches=(outcome,)))
         if order.batch and not self.calm and self.random.random() < 0.2:
             earlier = say.BatchOutcome(shard=order.shard, batch=order.batch - 1, sent=size, messages=size)
