@@ -5,6 +5,7 @@ may overtake the record of its own message) stays where it is and is looked at a
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from sqlalchemy import Connection
 from agents.alone import OneAtATime, alone
 from agents.places import Place, PlacedBatch, Places
 from agents.routes import post
+from agents.settling import Settle
 from registry import ledger, outbox, receipts
 from registry.database import Database
 from registry.ledger import Record
@@ -50,6 +52,7 @@ class JoinReceipts:
         self._now = now
         self._every = every
         self._sleep = sleep
+        self._settle = Settle(database, now=now, clock=time.monotonic)
         self._forget()
 
     def _forget(self) -> None:
@@ -69,7 +72,9 @@ class JoinReceipts:
         """Raises `DatabaseUnreachable`."""
         self._forget()  # another joiner may have joined what waited here
         while True:
-            if not await self.join():
+            worked = await self.join()
+            await self._settle_uncertain()
+            if not worked:
                 await self._sleep(self._every)
 
     async def join(self) -> bool:
@@ -95,6 +100,22 @@ class JoinReceipts:
         self._found.clear()
         self._read_bundles = max(self._read_bundles, *fresh, 0)
         return True
+
+    async def _settle_uncertain(self) -> None:
+        """What waits for a message whose answer never came, and is about somebody uncertain, waits no more."""
+        if not self._waiting:
+            return
+        settled = await self._settle(receipt for bundle in self._waiting.values() for receipt in bundle)
+        left = {
+            number: [receipt for receipt in bundle if receipt not in settled]
+            for number, bundle in self._waiting.items()
+            if not settled.isdisjoint(bundle)
+        }
+        if left:
+            await self._database.write(partial(receipts.keep_only, left=left))
+            for receipt in settled:
+                self._wanted.pop(receipt.gateway_id, None)
+            self._keep_waiting(left)
 
     def _grow_old(self) -> None:
         now = self._now()

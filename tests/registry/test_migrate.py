@@ -2,20 +2,26 @@
 
 import ast
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 import registry
-from registry import tables
+from registry import ledger, tables, uncertain
 from registry.database import Database, open_engine
 from registry.errors import DatabaseUnreachable, WrongVersion
+from registry.ledger import Range, Record
 from registry.migrate import VERSION_TABLE, create_or_check, versions
 from registry.upgrading import COMPARING, configuration
+
+NOW = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
+APPEAL = "a-20111124-0001"
 
 
 def test_the_migrations_make_exactly_the_tables_in_the_code(database: Database):
@@ -104,3 +110,19 @@ def _execute(url: str, statement: str) -> None:
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+def test_a_database_of_the_first_release_is_brought_up_to_date_with_what_is_in_it(empty_url: str):
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+        ledger.record(connection, [Record(Range(f"{APPEAL}/1/0/0", 0, 3), APPEAL, 1, bytes([1, 3, 1]), ("",) * 3)], NOW)
+    engine.dispose()
+    with pytest.raises(WrongVersion, match="muster database migrate"):
+        create_or_check(empty_url, migrate=False)
+    create_or_check(empty_url, migrate=True)
+    create_or_check(empty_url, migrate=False)
+    with Database(empty_url) as database, database.transaction() as connection:
+        (found,) = uncertain.doubtful(connection, APPEAL)
+        assert found.still() == [1]
+        assert uncertain.fix_repeat(connection, found.batch_id) == (1,)
