@@ -128,8 +128,8 @@ def open_batches(
         orphans = [orphan for orphan in found.orphans if orphan.token not in opening.mine]
         lost += [_uncertain(opening.batch, orphan.range) for orphan in orphans]
         gaps = found.gaps(opening.size)
-        # A second attempt may find nobody left to ask; that is told too.
-        if (orphans or opening.batch.again) and not gaps and opening.batch.mass:
+        # A second attempt may mean nobody any more; that is told too.
+        if (orphans or not opening.size) and not gaps and opening.batch.mass:
             over.append(opening.batch)
         opened.append(gaps)
     ledger.record(connection, lost, now)
