@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +82,8 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         notifiers = await _open_channels(parts, stack)
         leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
         shared = Dispatch(database, notifiers, gate, leases, Selected(database), clock.now, lambda: uuid.uuid4().hex)
-        apps = _attach(parts, shared, audience)
+        lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
+        apps = _attach(parts, shared, audience, lanes)
         relay = Relay(database, publisher, partial(one_at_a_time, database, "relay"))
         database.after_commit = relay.nudge
         services = (
@@ -95,7 +96,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         if with_site and settings.email is not None and settings.http_port:
             await stack.enter_async_context(open_site(settings, settings.email, database, clock.now))
         await audience.load_all()
-        await run(apps, services, ready=partial(_say_ready, parts.owner))
+        await run(apps, services, ready=partial(_say_ready, parts.owner), finish=partial(_finish, gate, lanes))
 
 
 def _ensure_alone(settings: Settings) -> None:
@@ -105,15 +106,22 @@ def _ensure_alone(settings: Settings) -> None:
         ensure_no_worker(log.path, _MAIN)
 
 
+async def _finish(gate: Gate, lanes: Sequence[Lane]) -> None:
+    """Nothing more is claimed, and what is claimed gets its record: a stop in good order makes nobody uncertain."""
+    gate.closed = True
+    await asyncio.gather(*(lane.finish() for lane in lanes))
+
+
 def _say_ready(owner: str) -> None:
     """`owner` is how leases and claims name this worker."""
     READY.set(1)
     LOG.info("the worker is ready", owner=owner)
 
 
-def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
+def _attach(parts: Parts, shared: Dispatch, audience: Audience, lanes: tuple[Lane, Lane]) -> list[object]:
     """The reactions, each on its topic.  Bulk dispatch has an app of its own: a long backlog holds nobody else up."""
     settings, database, now = parts.settings, parts.database, parts.clock.now
+    urgent, mass = lanes
     main = create_app(_MAIN, settings.log, datadir=parts.scratch, partitions=settings.shards)
     bulk = create_app("muster-bulk", settings.log, datadir=parts.scratch, partitions=settings.shards)
     letters = Keep(parts.publisher, now)
@@ -152,7 +160,7 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
         main,
         "dispatch-urgent",
         name="send-urgent",
-        reaction=Lane("urgent", shared, urgent=True),
+        reaction=urgent,
         dead_letters=letters,
         concurrency=_AT_ONCE,
     )
@@ -160,7 +168,7 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience) -> list[object]:
         bulk,
         "dispatch-bulk",
         name="send-bulk",
-        reaction=Lane("bulk", shared, urgent=False),
+        reaction=mass,
         dead_letters=letters,
         concurrency=settings.dispatch.concurrency,
     )

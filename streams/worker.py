@@ -15,8 +15,21 @@ class WorkerBroken(Exception):
     """A reaction or a service had a bug: the worker has stopped with nothing of it acknowledged."""
 
 
-async def run(apps: Sequence[faust.App], services: Sequence[Service], *, ready: Callable[[], None]) -> None:
-    """Start the services, then the apps; stop in reverse order on SIGTERM or SIGINT.  Raises `WorkerBroken`."""
+async def _nothing() -> None:
+    """There is nothing to finish."""
+
+
+async def run(
+    apps: Sequence[faust.App],
+    services: Sequence[Service],
+    *,
+    ready: Callable[[], None],
+    finish: Service = _nothing,
+) -> None:
+    """Start the services, then the apps; on SIGTERM or SIGINT `finish` what must not be cut off, and stop in reverse order.
+
+    Raises `WorkerBroken`.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -30,6 +43,7 @@ async def run(apps: Sequence[faust.App], services: Sequence[Service], *, ready: 
             await app.start()
         ready()
         await _until_over(stop, running, apps)
+        await finish()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

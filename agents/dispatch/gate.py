@@ -14,6 +14,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.heard_all = asyncio.Event()
+        self.closed = False  # this worker ends: nothing more is claimed
         self._stopped: set[str] = set()
         self._running: dict[str, asyncio.Event] = {}
         self._silent: defaultdict[int, set[tuple[Purpose | None, Channel | None]]] = defaultdict(set)

@@ -6,6 +6,7 @@ which is also how many a crash can leave uncertain.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -35,6 +36,7 @@ from agents.patience import patient
 from notifiers.ports import Letter, Notifier, Outcome, Outcomes, State
 from registry import ledger
 from registry.database import Database
+from registry.errors import DatabaseUnreachable
 from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
 from schemas.dispatch import AnswerReply, RepeatBatch, SendBatch, TellMembers
@@ -45,6 +47,8 @@ from streams.inbox import Delivery
 MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is done with", ["lane", "fate"])
 # Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
 REFUSES_THE_NUMBER = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
+_FINISH_SECONDS = 5.0  # what is claimed and not recorded by then becomes uncertain
+_PAUSE_SECONDS = 0.2  # between two questions to a database that is away
 _RANGES_AT_ONCE = 16  # in one transaction: more would make the others wait
 _TRIES = 5  # of a range whose lease ends again and again while it is being sent
 Letters = list[tuple[Language, Group]]
@@ -85,6 +89,8 @@ class Lane:
         self._urgent = urgent
         self._shared = shared
         self._mine: set[str] = set()
+        self._all_recorded = asyncio.Event()
+        self._all_recorded.set()
         self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._openings = Gather(shared.database, self._open_batches, limit=_RANGES_AT_ONCE)
         self._claims = Gather(shared.database, self._claim_ranges, limit=_RANGES_AT_ONCE)
@@ -101,6 +107,12 @@ class Lane:
         async with self._runs.setdefault(batch.id, asyncio.Lock()):
             with self._shared.leases.used(batch.lease):
                 await self._send_batch(batch)
+
+    async def finish(self) -> None:
+        """Return when all that is claimed is recorded, at the latest after some seconds.  The gate is closed before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_SECONDS):
+                await self._all_recorded.wait()
 
     async def _send_batch(self, batch: Batch) -> None:
         members = await self._shared.selected.members(batch)
@@ -155,8 +167,11 @@ class Lane:
         self, batch: Batch, span: Range, lease: Lease, extent: Extent, opening: Opening | None = None
     ) -> bool | Begun:
         """Claim, send, record.  False when nothing was done and the same positions are still to be claimed."""
+        if self._shared.gate.closed:
+            raise Busy("this worker ends")
         token = self._shared.new_token()
         self._mine.add(token)
+        self._all_recorded.clear()
         try:
             members = extent.members[span.first : span.last]
             claimed = await self._claims.add(Ask(batch, span, members, lease, token, opening))
@@ -174,6 +189,8 @@ class Lane:
             return True
         finally:
             self._mine.discard(token)
+            if not self._mine:
+                self._all_recorded.set()
 
     async def _send_claimed(self, batch: Batch, claimed: Claimed, lease: Lease) -> list[tuple[int, int]] | None:
         """Send what was claimed; the numbers that were refused, or none at all when the claim was taken back.
@@ -189,13 +206,26 @@ class Lane:
                 break
             if not attempt and _is_all(letters, claimed.groups) and await self._take_back(claimed):
                 return None
-            again = await self._shared.leases.hold(batch.lease)
-            if again.epoch != lease.epoch:
+            again = await self._hold_again(batch)
+            if again is None or again.epoch != lease.epoch:
                 break
         for _, held in letters:
             for position in held.positions:
                 claimed.fates[position] = Fate.WITHDRAWN
         return refused
+
+    async def _hold_again(self, batch: Batch) -> Lease | None:
+        """The lease of what is claimed already; none when somebody else has it.
+
+        A database that is away is waited for: to give up would make uncertain what is known.
+        """
+        while True:
+            try:
+                return await self._shared.leases.hold(batch.lease)
+            except Busy:
+                return None
+            except DatabaseUnreachable:
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _take_back(self, claimed: Claimed) -> bool:
         """No byte has left: the claim is taken back, for whoever holds the lease next."""

@@ -57,6 +57,13 @@ async def _come_back(front: Front, owners: list[str], died: float) -> float:
     return resumed
 
 
+async def stop_worker(front: Front) -> float:
+    """A worker is told to end, and another is started: what an upgrade does."""
+    stopped = time.monotonic()
+    await front.replace_worker()
+    return await front.until_more(stopped)
+
+
 async def freeze_worker(front: Front) -> float:
     """A worker sleeps longer than its session and its lease, and wakes."""
     sleeper = front.chance.choice(front.workers)
@@ -173,6 +180,7 @@ FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
         Fault("worker killed", kill_worker, deaths=1),
+        Fault("worker stopped", stop_worker),
         Fault("all workers killed", kill_all_workers, deaths=2, on=("kafka",)),
         Fault("command killed", kill_publisher),
         Fault("broker killed", kill_broker, on=("kafka",)),

@@ -16,7 +16,7 @@ from agents.dispatch.gate import Gate
 from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
-from notifiers.ports import Letter, Outcome, State
+from notifiers.ports import Letter, Outcome, Outcomes, State
 from notifiers.smpp.window import Window
 from registry import ledger, selections
 from registry.appeals import APPEALS
@@ -69,12 +69,12 @@ class Phonebox:
         *,
         urgent: bool = False,
         members: Sequence[int] = (),
-    ) -> list[Outcome]:
+    ) -> Outcomes:
         await asyncio.sleep(0)
         if not may_send():
-            return [Outcome(State.HELD)] * len(addresses)
+            return Outcomes.of([Outcome(State.HELD)] * len(addresses))
         self.told.update(addresses)
-        return [Outcome(State.SENT, f"g{address}") for address in addresses]
+        return Outcomes.of([Outcome(State.SENT, f"g{address}") for address in addresses])
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def fates(database: Database) -> dict[Fate, int]:
         return ledger.fates(connection, APPEAL)
 
 
-@pytest.mark.parametrize("lost", range(6))  # lease, opening, two claims, two records
+@pytest.mark.parametrize("lost", range(5))  # lease, two claims, two records
 async def test_a_commit_that_got_no_answer_neither_ends_the_worker_nor_sends_anything_twice(
     database: Forgetful, lost: int
 ):
@@ -172,3 +172,26 @@ async def test_a_place_that_somebody_else_has_claimed_meanwhile_is_looked_at_aga
     await asyncio.gather(react(lane(database, phonebox)), react(lane(database, phonebox)))
     assert told_once(phonebox)
     assert sum(fates(database).values()) == MEMBERS_OF_BATCH
+
+
+async def test_a_worker_that_ends_claims_nothing_more_and_records_what_it_has_claimed(database: Forgetful):
+    class Slow(Phonebox):
+        async def send(self, *args: object, **kwargs: object) -> Outcomes:
+            began.set()
+            await answering.wait()
+            return await super().send(*args, **kwargs)
+
+    began, answering, phonebox = asyncio.Event(), asyncio.Event(), Slow()
+    bulk = lane(database, phonebox)
+    sending = asyncio.create_task(bulk(delivery()))
+    await began.wait()
+    bulk._shared.gate.closed = True
+    finishing = asyncio.create_task(bulk.finish())
+    await asyncio.sleep(0)
+    assert not finishing.done()
+    answering.set()
+    await finishing
+    with pytest.raises(Busy):
+        await sending
+    assert fates(database) == {Fate.SENT: len(phonebox.told)}
+    assert 0 < len(phonebox.told) < MEMBERS_OF_BATCH
