@@ -13,6 +13,7 @@ from agents.routes import also_to_responses, post
 from decisions import wording
 from decisions.matching import check_spec
 from decisions.problems import Problem
+from decisions.timing import check_times, ends_at
 from registry import appeals, opt_outs, outbox, replies
 from registry.errors import NotFound, Refused
 from schemas.appeals import LaunchAppeal, MemberScreened, PauseAppeal, ResumeAppeal, StopAppeal
@@ -57,7 +58,7 @@ def file_request(connection: Connection, spec: AppealSpec, *, request_id: str, b
 
 def ensure_launchable(spec: AppealSpec, now: datetime) -> None:
     """Raise `BadSpec` with everything that keeps this spec from being launched."""
-    problems = check_spec(spec, now.date())
+    problems = [*check_spec(spec, now.date()), *check_times(spec, now)]
     if not problems:  # the texts can only be made of a spec that makes sense
         problems = _text_problems(complete(spec))
     if problems:
@@ -93,7 +94,7 @@ def launch_appeal(
 ) -> None:
     """Start asking, once per request.  Raises `NotFound` or `Refused`."""
     spec = complete(AppealSpec.model_validate_json(appeals.request(connection, request_id).spec))
-    deadline = now + spec.deadline if isinstance(spec.deadline, timedelta) else spec.deadline
+    deadline = ends_at(spec, now)
     if deadline <= now:
         raise Refused(f"the deadline of request {request_id} has passed: file it again with a later one")
     slot = appeals.launch(
@@ -138,10 +139,16 @@ def complete(spec: AppealSpec) -> AppealSpec:
 
 
 def _text_problems(spec: AppealSpec) -> list[Problem]:
+    checked = (
+        ("mass", spec.texts.mass, wording.check_mass_text),
+        ("acknowledgement", spec.texts.acknowledgement, wording.check_personal_text),
+        ("stand_down", spec.texts.stand_down, wording.check_personal_text),
+    )
     return [
-        Problem(f"texts.mass.{language.value}", problem.reason, problem.remedy)
-        for language, text in spec.texts.mass.items()
-        for problem in wording.check_mass_text(text)
+        Problem(f"texts.{name}.{language.value}", problem.reason, problem.remedy)
+        for name, texts, check in checked
+        for language, text in texts.items()
+        for problem in check(text)
     ]
 
 

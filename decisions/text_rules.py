@@ -1,4 +1,4 @@
-"""What a mass message may not say, and what it must: the linter behind every text that an officer writes.
+"""What a message may not say, and what it must: the linter behind every text that an officer writes.
 
 Each rule is a row with its remedy.  Sources: 个人信息保护法, 献血法 6 and 11, 通信短信息服务管理规定 (MIIT Order 31).
 """
@@ -29,7 +29,7 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Words that no mass message may contain."""
+    """Words that no message may contain."""
 
     words: re.Pattern[str]
     reason: str
@@ -82,11 +82,14 @@ _POINTERS: Final = (
 )
 
 
-def problems_of(text: str, numbers: tuple[str, ...], sites: tuple[str, ...]) -> Iterator[Problem]:
-    """What breaks a rule in this text; it may name only these phone numbers and sites."""
+def problems_of(text: str, numbers: tuple[str, ...], sites: tuple[str, ...], *, mass: bool) -> Iterator[Problem]:
+    """What breaks a rule in this text; it may name only these phone numbers and sites.
+
+    Only a mass message must name the way out: who has written to us knows it.
+    """
     if not SIGNATURE.search(text):
         yield _problem("it does not begin with a signature", "begin with 【北京市总工会】 or [BFTU]")
-    if not WAY_OUT.search(text):
+    if mass and not WAY_OUT.search(text):
         yield _problem("it does not end with the way out", "end with 拒收请回复R or Opt out: R")
     if _segments(text) > MOST_SEGMENTS:
         yield _problem(

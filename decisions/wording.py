@@ -42,7 +42,12 @@ def render_mass(programme: str, language: Language, *, abo: ABO | None = None, r
 
 def check_mass_text(text: str, *, numbers: tuple[str, ...] = (HOTLINE,), sites: tuple[str, ...] = ()) -> list[Problem]:
     """What keeps this text from being sent to many; `numbers` and `sites` are those that it may name."""
-    return list(problems_of(text.strip(), numbers, sites))
+    return list(problems_of(text.strip(), numbers, sites, mass=True))
+
+
+def check_personal_text(text: str, *, numbers: tuple[str, ...] = (HOTLINE,)) -> list[Problem]:
+    """What keeps this text from being sent to those who have answered."""
+    return list(problems_of(text.strip(), numbers, (), mass=False))
 
 
 def _blood(language: Language, abo: ABO | None, *, rhd_negative: bool) -> str:

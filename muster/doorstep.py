@@ -1,7 +1,6 @@
 """What every command does at the door: settings, the database, ids and times, exit codes, JSON or words."""
 
 import json
-import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +25,6 @@ from registry.migrate import create_or_check
 from streams.errors import LogUnreachable, StreamsError, WorkerRunning
 from streams.errors import WrongVersion as OtherLog
 
-_BRANCH = re.compile(r"\[|^datetime$")
 DONE, DIFFERENT, BAD_INPUT, REFUSED, UNREACHABLE = 0, 1, 2, 3, 4
 OUT = Console()
 ERR = Console(stderr=True)
@@ -115,7 +112,8 @@ def tell(facts: dict[str, object], words: str, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")
     else:
-        OUT.print(words, highlight=False)
+        # Lines stay whole: ids and commands in them are copied.
+        OUT.print(words, highlight=False, soft_wrap=True)
 
 
 def table_of(*headers: str) -> Table:
@@ -126,13 +124,3 @@ def table_of(*headers: str) -> Table:
 def local(moment: datetime) -> str:
     """A moment as the clock on the wall shows it."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"
-
-
-def problems_of(error: ValidationError) -> str:
-    """One line per wrong field: its name, what is wrong, never a value."""
-    problems: dict[str, list[str]] = {}
-    for item in error.errors(include_input=False, include_url=False):
-        # Where a field may be one of several things, the name of each of them ends its path.
-        field = ".".join(str(part) for part in item["loc"] if not _BRANCH.search(str(part))) or "spec"
-        problems.setdefault(field, []).append(item["msg"].removeprefix("Value error, "))
-    return "\n".join(f"{field}: {'; or: '.join(reasons)}" for field, reasons in problems.items())

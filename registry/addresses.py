@@ -137,13 +137,21 @@ def owners(connection: Connection, channel: Channel, address: str) -> list[int]:
     if channel is Channel.EMAIL:
         holds = MEMBERS.c.email == address.strip().lower()
     else:
-        holds = MEMBERS.c.mobile == mobile_of(address)
+        mobile = mobile_of(address)
+        if (
+            mobile is None
+        ):  # a service number or a landline; compared with nothing it would be everybody's without a mobile
+            return []
+        holds = MEMBERS.c.mobile == mobile
     return list(connection.execute(select(MEMBERS.c.id).where(holds).order_by(MEMBERS.c.id)).scalars())
 
 
 def by_card(connection: Connection, card_number: str) -> list[int]:
     """The member with this card, as a list of one, or an empty one."""
-    from_card = select(MEMBERS.c.id).where(MEMBERS.c.card_number == card_of(card_number))
+    card = card_of(card_number)
+    if card is None:
+        return []
+    from_card = select(MEMBERS.c.id).where(MEMBERS.c.card_number == card)
     return list(connection.execute(from_card).scalars())
 
 

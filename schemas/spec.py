@@ -2,13 +2,17 @@
 
 import itertools
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, field_validator, model_validator
 
 from schemas.base import Contract
 from schemas.durations import Duration
 from schemas.words import ABO, BloodKnown, Channel, Language, Policy, Sex, Written
+
+
+# YAML reads a code without quotes as a number.
+District = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 
 
 class BloodNeed(Contract):
@@ -43,7 +47,7 @@ class AppealSpec(Contract):
     blood: BloodNeed | None = None
     need: int = Field(ge=1, le=10_000, description="Confirmed people that are needed")
     deadline: Duration | AwareDatetime = Field(description="How long after the launch (4h), or a moment with its zone")
-    districts: tuple[str, ...] = Field(default=(), description="GB/T 2260 codes; none = everywhere")
+    districts: tuple[District, ...] = Field(default=(), description="Names or GB/T 2260 codes; none = everywhere")
     ages: tuple[int, int] | None = Field(default=None, description="Completed years, both ends included")
     sex: Sex | None = None
     skills: tuple[str, ...] = ()

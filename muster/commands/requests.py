@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
-from pydantic import ValidationError
 
 from agents import doors
-from muster.doorstep import BAD_INPUT, OUT, fail, local, open_door, problems_of, table_of, tell
+from muster.doorstep import BAD_INPUT, OUT, fail, local, open_door, table_of, tell
+from muster.spec_file import UnusableSpec, read_spec_file
 from registry import appeals
 from schemas.spec import AppealSpec
 
@@ -17,26 +16,31 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 
 
 def read_spec(path: Path) -> AppealSpec:
-    """The spec in this YAML file; leaves with exit code 2 and names the field when it cannot be read."""
+    """The spec in this YAML file; leaves with exit code 2 and names field and remedy when it cannot be used."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        fail(BAD_INPUT, f"{path}: {exc.strerror}: give the path of a YAML file")
-    except UnicodeDecodeError:
-        fail(BAD_INPUT, f"{path}: is not UTF-8: save it as UTF-8")
-    except yaml.YAMLError as exc:
-        fail(BAD_INPUT, f"{path}: is not YAML: {str(exc).splitlines()[-1].strip()}")
-    if not isinstance(content, dict):
-        fail(BAD_INPUT, f"{path}: write `field: value` lines; docs/cli.md has an example")
-    try:
-        return AppealSpec.model_validate(content)
-    except ValidationError as exc:
-        fail(BAD_INPUT, problems_of(exc))
+        return read_spec_file(path)
+    except UnusableSpec as exc:
+        fail(BAD_INPUT, str(exc))
 
 
 @app.command("file")
 def file(spec: Annotated[Path, typer.Argument(help="The appeal spec, a YAML file.")], as_json: AsJSON = False) -> None:
-    """File a help request from a spec; prints its request id."""
+    """File a help request from a spec; prints its request id.
+
+    A spec is a YAML file.  For example:
+
+    \b
+      programme: platelets                   # or whole-blood
+      blood: {abo: AB}
+      need: 15                               # confirmed donors
+      deadline: 4h                           # after the launch, or 2030-05-01T18:00:00+08:00
+      districts: [朝阳区, 110108]             # without it everywhere
+      waves:
+        - {blood: known}                     # at once, those known to match
+        - {blood: unknown, after: 45m}       # then, if need be, those whose group nobody knows
+
+    docs/cli.md has all fields.  See whom it would ask with `muster appeal preview SPEC`.
+    """
     content = read_spec(spec)
     with open_door() as door:
         request_id = door.new_id("r")

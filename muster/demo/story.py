@@ -31,13 +31,16 @@ def story_spec(need: int) -> dict[str, object]:
 
 
 def drill_spec(size: int) -> dict[str, object]:
-    """One wave of `size` members who may match, one donor needed: what the recall is measured on."""
+    """One wave of `size` members who may match, one donor needed: what the recall is measured on.
+
+    Its deadline is far enough not to come first, however fast the rehearsal's hours pass.
+    """
     return {
         "kind": "blood",
         "programme": "platelets",
         "blood": {"abo": "B"},
         "need": 1,
-        "deadline": "4h",
+        "deadline": "4d",
         "waves": [{"blood": "either", "size": size}],
     }
 

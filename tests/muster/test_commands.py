@@ -61,38 +61,60 @@ def test_everything_that_prints_facts_prints_them_as_json_too(house: House, spec
 
 
 @pytest.mark.parametrize(
-    ("wrong", "field", "remedy"),
+    ("right", "wrong", "field", "remedy"),
     [
-        ("need: 1", "need", "greater than or equal to 1"),
-        ("blood: {abo: AB}", "blood.abo", "'A', 'B', 'AB' or 'O'"),
-        ("programme: platelets", "programme", "platelets, whole-blood"),
-        ("deadline: 4h", "deadline", "4h"),
-        ("kind: blood", "colour", "Extra inputs are not permitted"),
+        ("need: 1", "need: 0", "need", "1 or more"),
+        ("need: 1", "need: many", "need", "whole number"),
+        ("need: 1", "", "need", "need: 15"),
+        ("need: 1", "need: 1\nneed: 2", "spec.yaml", "line 5: a field stands there twice"),
+        ("blood: {abo: AB}", "blood: {abo: X}", "blood.abo", "A, B, AB, O"),
+        ("blood: {abo: AB}", "blood: {abo: AB, rdh: hard}", "blood.rdh", "abo, rhd_required"),
+        ("blood: {abo: AB}", "", "blood", "{abo: AB}"),
+        ("programme: platelets", "programme: moon-landing", "programme", "platelets, whole-blood"),
+        ("deadline: 4h", "deadline: soon", "deadline", "45m, 4h, 1d 12h; or write a moment with its zone"),
+        ("deadline: 4h", "deadline: 2020-01-01T00:00:00+08:00", "deadline", "a later moment"),
+        ("deadline: 4h", "deadline: 0s", "deadline", "a later moment"),
+        ("blood: known", "blood: known, after: 4h", "waves.0.after", "a later deadline"),
+        ("blood: known", "blood: known, channel: pigeon", "waves.0.channel", "one of: sms, email"),
+        ("kind: blood", "kind: blood\ndistrict: [朝阳区]", "district", "is it `districts`?"),
+        ("kind: blood", "kind: blood\ndistricts: [999999]", "districts.0", "110105 朝阳区"),
+        ("kind: blood", "kind: blood\nages: [60, 18]", "ages", "the first number is the youngest"),
+        ("kind: blood", "kind: blood\ntexts: {mass: {zh: 拒收请回复R}}", "texts.mass.zh", "begin with 【"),
+        (
+            "kind: blood",
+            "kind: blood\ntexts: {stand_down: {en: '[BFTU] You can donate now'}}",
+            "texts.stand_down.en",
+            "ask whether they can",
+        ),
     ],
 )
-def test_a_broken_spec_names_the_field_and_the_remedy(house: House, spec: Path, wrong: str, field: str, remedy: str):
-    broken = {
-        "need": "need: 0",
-        "blood.abo": "blood: {abo: X}",
-        "programme": "programme: moon-landing",
-        "deadline": "deadline: soon",
-        "colour": "kind: blood\ncolour: red",
-    }
-    spec.write_text(SPEC.replace(wrong, broken[field]), encoding="utf-8")
+def test_a_broken_spec_names_the_field_and_the_remedy(
+    house: House, spec: Path, right: str, wrong: str, field: str, remedy: str
+):
+    spec.write_text(SPEC.replace(right, wrong), encoding="utf-8")
     for command in (("request", "file"), ("appeal", "preview")):
         typed = house.type(*command, str(spec))
         assert (typed.code, typed.out) == (BAD_INPUT, "")
-        assert typed.err.startswith(f"{field}:")
+        assert f"{field}: " in typed.err
         assert remedy in typed.err
+        assert len(typed.err.splitlines()) == 1
+
+
+def test_districts_are_named_as_people_do(house: House, spec: Path):
+    spec.write_text(f"{SPEC}districts: [朝阳区, 海淀, 110101]\n", encoding="utf-8")
+    assert house.type("request", "file", str(spec)).code == DONE
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (None, "No such file"),
-        ("a: [", "is not YAML"),
+        ("a: [", "line 1: is not YAML"),
+        ("a: 1\n\tb: 2", "line 2: is not YAML"),
         ("platelets", "`field: value`"),
+        ("", "`field: value`"),
         (b"\xd1\xaa\xd0", "is not UTF-8"),
+        (b"\x00\x01", "is not YAML"),
     ],
 )
 def test_a_file_that_is_no_spec_is_named(house: House, tmp_path: Path, content: str | bytes | None, reason: str):

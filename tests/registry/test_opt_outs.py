@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, func, select
 
-from registry.addresses import LANGUAGES, OPTED_OUT, addresses
+from registry.addresses import LANGUAGES, OPTED_OUT, addresses, owners
 from registry.audience.exclusion import Exclusion
 from registry.audience.index import AudienceIndex
 from registry.database import Database
@@ -81,6 +81,14 @@ def test_a_number_that_wants_no_more_gets_nothing_but_its_mailbox_may(connection
     assert reached(connection, index, 2) == set(ASKED)
     assert [(said.source, said.at) for said in profile(connection, 1).opt_outs] == [("number", None)]
     assert opt_out_number(connection, written, at=NOW, source="sms") == []
+
+
+@pytest.mark.parametrize("written", ["10086", "010-6666 6666", "R", ""])
+def test_what_is_no_mobile_speaks_for_nobody(connection: Connection, written: str):
+    store(connection, [Person(mobile=False, email=True), Person(mobile=False)])
+    assert owners(connection, Channel.SMS, written) == []
+    assert opt_out_number(connection, written, at=NOW, source="sms") == []
+    assert profile(connection, 3).opt_outs == profile(connection, 4).opt_outs == ()
 
 
 def test_a_mailbox_that_wants_no_more_may_still_get_a_text(connection: Connection):
