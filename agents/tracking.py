@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
+from agents.diary import write_down
 from agents.gather import Gather
 from registry import board, outbox
 from registry.database import Database
@@ -28,20 +29,23 @@ class Track:
         self._events = Gather(database, self._apply, limit=_AT_ONCE)
 
     async def __call__(self, delivery: Delivery) -> None:
-        if isinstance(delivery.message, _FOLLOWED):
-            await self._events.add(delivery)
+        if isinstance(delivery.message, _FOLLOWED) and await self._events.add(delivery):
+            write_down(delivery.message)
 
-    def _apply(self, connection: Connection, deliveries: Sequence[Delivery]) -> list[None]:
+    def _apply(self, connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
+        """Count those that come for the first time; which ones these were."""
         fresh = outbox.first_times(connection, self._reader, [delivery.envelope.id for delivery in deliveries])
+        counted = []
         by_appeal: defaultdict[str, list[Delivery]] = defaultdict(list)
         for delivery in deliveries:
-            if delivery.envelope.id in fresh:
+            counted.append(delivery.envelope.id in fresh)
+            if counted[-1]:
                 fresh.discard(delivery.envelope.id)
                 by_appeal[delivery.message.appeal_id].append(delivery)  # type: ignore[union-attr, index]
         # In one order for everybody, or two transactions could wait for each other.
         for appeal_id in sorted(by_appeal):
             _project(connection, appeal_id, by_appeal[appeal_id])
-        return [None] * len(deliveries)
+        return counted
 
 
 def _project(connection: Connection, appeal_id: str, deliveries: Sequence[Delivery]) -> None:

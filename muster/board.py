@@ -1,28 +1,23 @@
-"""The live board in a terminal: one appeal, from matched members to confirmed donors, in one look."""
+"""What the live board shows: one appeal, from matched members to confirmed donors, in one look."""
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.panel import Panel
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 from sqlalchemy import Connection
 
 from decisions.appeals.state import AppealState
 from registry import appeals, board, replies, uncertain
-from registry.database import Database
 from registry.uncertain import Doubtful
 from schemas.spec import AppealSpec
 from schemas.words import Answer
 
 _LATEST = 8
-_STYLES = {"open": "bold green", "paused": "bold yellow", "filled": "bold cyan", "stopped": "red", "expired": "yellow"}
+_RATE_SECONDS = 3.0
+_BY = {"sms": "SMS", "email": "e-mail", "hotline": "telephone", "web": "web page"}
 _SAID = {
     "launched": "appeal launched, {need} needed",
     "wave": "wave {wave} opened: {matched:,} match, {invited:,} invited",
@@ -153,7 +148,10 @@ def _unreleased(state: AppealState | None) -> int:
 
 
 def _details(text: str) -> dict[str, object]:
-    return dict(json.loads(text))
+    details: dict[str, object] = json.loads(text)
+    if "channel" in details:
+        details["channel"] = _BY.get(str(details["channel"]), details["channel"])
+    return details
 
 
 def _waves(
@@ -173,137 +171,31 @@ def _waves(
     ]
 
 
-# --- drawing --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How many a second, as seen between two looks."""
+
+    sent: float
+    delivered: float
 
 
-def draw(view: View) -> Panel:
-    """The whole board; it fits 80 columns."""
-    style = _STYLES.get(view.status, "bold")
-    title = Text.assemble(
-        ("Appeal ", "bold"),
-        (view.appeal_id, "bold"),
-        "  ",
-        (view.status.upper(), style),
-        "  DRILL" if view.drill else "",
-    )
-    return Panel(
-        Group(_headline(view), "", _funnel(view), "", _wave_table(view), "", _troubles(view), "", _happened(view)),
-        title=title,
-        title_align="left",
-        border_style=style,
-        width=80,
-    )
+def rates(earlier: View, later: View, seconds: float) -> Rates:
+    """What happened between two looks that were so many real seconds apart."""
+    return Rates((later.messages - earlier.messages) / seconds, (later.delivered - earlier.delivered) / seconds)
 
 
-def _headline(view: View) -> Table:
-    grid = Table.grid(expand=True, padding=(0, 1))
-    grid.add_column(ratio=1)
-    grid.add_column(justify="right")
-    confirmed = Text.assemble((f"{view.confirmed}", "bold green"), f" of {view.need} confirmed")
-    over = view.status not in appeals.OPEN
-    clock = Text("ended") if over else Text(f"{_hours(view.left)} left", "bold")
-    grid.add_row(confirmed, clock)
-    bar = ProgressBar(total=view.need, completed=min(view.confirmed, view.need), width=56)
-    grid.add_row(bar, Text(f"until {view.deadline.astimezone():%H:%M}"))
-    return grid
+class Pace:
+    """The rates of the last few seconds, from one look to the next."""
 
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._looks: deque[tuple[float, View]] = deque()
 
-def _funnel(view: View) -> Table:
-    """From matched to confirmed; a step's bar is drawn on a scale that lets the few at the end be seen."""
-    steps = [
-        ("matched", view.matched),
-        ("invited", view.invited),
-        ("messages sent", view.messages),
-        ("delivered", view.delivered),
-        ("said yes", view.accepted),
-        ("screened", view.screened),
-        ("confirmed", view.confirmed),
-    ]
-    most = max(1, *(number for _, number in steps))
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", width=14)
-    table.add_column(justify="right", width=10)
-    table.add_column()
-    for name, number in steps:
-        length = (
-            0
-            if number == 0
-            else max(1, round(46 * (len(str(number)) - 1 + number / 10 ** len(str(number))) / len(str(most))))
-        )
-        table.add_row(name, f"{number:,}", Text("━" * min(46, length), "green" if name == "confirmed" else "cyan"))
-    return table
-
-
-def _wave_table(view: View) -> Table:
-    table = Table("wave", "opens", "matched", "invited", "sent", "done", box=None, padding=(0, 2), header_style="dim")
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for wave in view.waves:
-        done = f"{wave.sent / wave.invited:.0%}" if wave.invited else ""
-        numbers = (
-            (f"{wave.matched:,}", f"{wave.invited:,}", f"{wave.sent:,}", done) if wave.opened else ("", "", "", "")
-        )
-        table.add_row(
-            str(wave.number), f"{wave.opens_at.astimezone():%H:%M}", *numbers, style="" if wave.opened else "dim"
-        )
-    return table
-
-
-def _troubles(view: View) -> Text:
-    parts: list[tuple[str, str]] = []
-    for name, number, style in (
-        ("withdrawn", view.withdrawn, "cyan"),
-        ("stood down", view.stood_down, "cyan"),
-        ("opted out", view.opted_out, "yellow"),
-        ("refused by the gateway", view.refused, "yellow"),
-        ("uncertain", view.uncertain, "bold red"),
-        ("settled by receipts", view.settled, "cyan"),
-        ("asked again", view.asked_again, "cyan"),
-        ("waiting for a person", view.desk, "bold yellow"),
-    ):
-        if number:
-            parts += [(f"{number:,} ", style), (f"{name}   ", "")]
-    return Text.assemble(*parts) if parts else Text("nothing needs attention", "dim")
-
-
-def _happened(view: View) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for line in view.latest:
-        table.add_row(Text(f"{line.at.astimezone():%H:%M:%S}", "dim"), line.text)
-    return table
-
-
-def _hours(left: timedelta) -> str:
-    minutes = int(left.total_seconds() // 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-# --- watching -------------------------------------------------------------------------------------------------------
-
-
-def watch(
-    database: Database,
-    appeal_id: str,
-    now: Callable[[], datetime],
-    console: Console,
-    *,
-    every: float = 0.25,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Show the board and keep it fresh until the appeal has ended or Ctrl-C."""
-
-    def look() -> View:
-        with database.snapshot() as connection:
-            return read(connection, appeal_id, now())
-
-    view = look()
-    try:
-        with Live(draw(view), console=console, auto_refresh=False) as live:
-            while True:
-                live.update(draw(view), refresh=True)
-                if view.status not in appeals.OPEN:
-                    return
-                sleep(every)
-                view = look()
-    except KeyboardInterrupt:
-        return
+    def after(self, view: View) -> Rates | None:
+        """The rates with this look; none after the first one."""
+        now = self._clock()
+        while len(self._looks) > 1 and now - self._looks[1][0] >= _RATE_SECONDS:
+            self._looks.popleft()
+        self._looks.append((now, view))
+        began, earlier = self._looks[0]
+        return rates(earlier, view, now - began) if now > began else None

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "answer": ("muster.commands.people", "answer_app", "Write down what a caller said."),
     "confirm": ("muster.commands.people", "confirm", "Record the screening of a member who said yes."),
+    "desk": ("muster.commands.desk", "app", "Replies that wait for a person."),
     "members": ("muster.commands.members", "app", "Import, generate, show, opt out and erase members."),
     "topics": ("muster.commands.log", "topics_app", "Create the topics, or check them."),
     "database": ("muster.commands.database", "app", "Make the database, or bring it up to date."),

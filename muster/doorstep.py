@@ -117,8 +117,10 @@ def tell(facts: dict[str, object], words: str, *, as_json: bool) -> None:
 
 
 def table_of(*headers: str) -> Table:
-    """An empty table in the one style that fits 80 columns."""
-    return Table(*headers, box=None, padding=(0, 3, 0, 0), header_style="dim")
+    """An empty table in the one style that fits 80 columns; what its lines are called by is never cut short."""
+    table = Table(*headers, box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.columns[0].no_wrap = True
+    return table
 
 
 def local(moment: datetime) -> str:

@@ -7,7 +7,7 @@ import structlog
 from structlog.typing import Processor
 
 
-def set_up_logs(*, level: int = logging.INFO) -> None:
+def set_up_logs(level: str = "info") -> None:
     """Send our logs and the libraries' warnings to standard error."""
     person = sys.stderr.isatty()
     structlog.configure(
@@ -16,7 +16,7 @@ def set_up_logs(*, level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             *(_for_a_person() if person else _for_programs()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

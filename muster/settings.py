@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=0, ge=0, le=65535, description="0 = no metrics port")
     http_host: str = Field(default="127.0.0.1", description="Address on which the web pages are served")
     http_port: int = Field(default=0, ge=0, le=65535, description="Where the one-click opt-out listens; 0 = nowhere")
+    log_level: Literal["debug", "info", "warning"] = Field(
+        default="info", description="What is worth a line in the logs; debug = every batch, too"
+    )
     staff: str = Field(default_factory=lambda: os.environ.get("USER", "officer"), description="Who gives the orders")
     clock: ClockSettings = ClockSettings()
     sms: SMSSettings = SMSSettings()

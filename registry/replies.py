@@ -144,6 +144,16 @@ def heard_from(connection: Connection, appeal_id: str, people: Mapping[int, str]
     return found | {member for member, address in people.items() if address in addresses}
 
 
+def seen_to(connection: Connection, reply_id: str, *, by: str) -> bool:
+    """A person has read this reply and done what it needs; False when it does not wait for one."""
+    changed = connection.execute(
+        update(REPLIES)
+        .where(REPLIES.c.reply_id == reply_id, REPLIES.c.desk.is_not(None), REPLIES.c.desk_done_by.is_(None))
+        .values(desk_done_by=by)
+    )
+    return changed.rowcount == 1
+
+
 # --- answers --------------------------------------------------------------------------------------------------------
 
 

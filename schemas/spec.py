@@ -10,7 +10,6 @@ from schemas.base import Contract
 from schemas.durations import Duration
 from schemas.words import ABO, BloodKnown, Channel, Language, Policy, Sex, Written
 
-
 # YAML reads a code without quotes as a number.
 District = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 

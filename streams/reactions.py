@@ -104,7 +104,7 @@ class Feeder:
         except _Revoked:
             return
         except Exception as exc:
-            LOG.exception("a reaction failed", reaction=self._name, topic=raw.topic, offset=raw.offset)
+            LOG.exception("a reaction failed", **self._about(raw), offset=raw.offset)
             DONE.labels(reaction=self._name, outcome="failed").inc()
             await self._broken(exc)
             await asyncio.Event().wait()  # the worker is ending: nothing more is taken, nothing acknowledged
@@ -119,7 +119,7 @@ class Feeder:
                 return await self._try(raw)
             except (Busy, LogUnreachable) as exc:
                 if attempt % 20 == 0:
-                    LOG.warning("a reaction waits", reaction=self._name, topic=raw.topic, reason=str(exc))
+                    LOG.warning("a reaction waits", **self._about(raw), reason=str(exc))
                 RETRIED.labels(reaction=self._name).inc()
                 await self._sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
                 attempt += 1
@@ -136,6 +136,10 @@ class Feeder:
             await self._dead_letters.keep(raw, str(exc))
             return Outcome.DEAD_LETTER
         return Outcome.DONE
+
+    def _about(self, raw: Raw) -> dict[str, str]:
+        """The key is the id of an appeal, a batch, a reply or a member."""
+        return {"reaction": self._name, "topic": raw.topic, "key": (raw.key or b"").decode("utf-8", "replace")}
 
     def _judge(self, *, bad: bool) -> None:
         self._lately.append(bad)

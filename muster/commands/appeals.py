@@ -19,7 +19,7 @@ AppealID = Annotated[str, typer.Argument(metavar="APPEAL_ID")]
 
 @app.command("preview")
 def show_preview(
-    spec: Annotated[Path, typer.Argument(help="The appeal spec, a YAML file.")], as_json: AsJSON = False
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The appeal spec, a YAML file.")], as_json: AsJSON = False
 ) -> None:
     """Who would be asked and who not, before anybody is."""
     from muster.preview import preview  # noqa: PLC0415 - numpy, which the other commands can do without
@@ -35,7 +35,7 @@ def show_preview(
 
 @app.command("launch")
 def launch(
-    request_id: str,
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID")],
     drill: Annotated[bool, typer.Option("--drill", help="A rehearsal: only made-up numbers are texted.")] = False,
     as_json: AsJSON = False,
 ) -> None:
@@ -106,7 +106,7 @@ def status(
         fail(BAD_INPUT, "--watch: shows numbers and cannot be combined with --uncertain; leave one of them out")
     if watch and as_json:
         fail(BAD_INPUT, "--watch: shows a live board and cannot be combined with --json; leave one of them out")
-    from muster import board, doubts  # noqa: PLC0415 - slow to import, and the other commands can do without
+    from muster import board, board_view, doubts  # noqa: PLC0415 - slow to import, and the other commands can do without
 
     with open_door() as door:
         if uncertain:
@@ -115,14 +115,14 @@ def status(
             tell(listed.as_json(), listed.as_words(), as_json=as_json)
             return
         if watch:
-            board.watch(door.database, appeal_id, door.now, OUT)
+            board_view.watch(door.database, appeal_id, door.now, OUT)
             return
         with door.database.snapshot() as connection:
             view = board.read(connection, appeal_id, door.now())
         if as_json:
             tell(view.as_json(), "", as_json=True)
         else:
-            OUT.print(board.draw(view))
+            OUT.print(board_view.draw(view))
 
 
 @app.command("list")

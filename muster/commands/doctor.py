@@ -176,7 +176,7 @@ def _clock(settings: Settings) -> Finding:
     if settings.clock.speed != 1:
         return Finding("clock", True, f"a rehearsal's, {settings.clock.speed:g} times as fast")
     if _file_of(settings.database) is not None:
-        return Finding("clock", True, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, one machine")
+        return Finding("clock", True, f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S %Z}, one machine")
     try:
         with Database(settings.database) as database, database.snapshot() as connection:
             theirs = float(connection.execute(text("select extract(epoch from clock_timestamp())")).scalar_one())

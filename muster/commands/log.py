@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from muster.commands.requests import AsJSON
-from muster.doorstep import OUT, REFUSED, fail, local, open_door, table_of, tell
+from muster.doorstep import BAD_INPUT, OUT, REFUSED, fail, local, open_door, table_of, tell
 from registry.errors import NotFound, Refused
 from schemas.export import export
 from streams.dead_letters import DeadLetter, all_letters, put_back
@@ -52,7 +53,7 @@ def list_letters(as_json: AsJSON = False) -> None:
             return
         table = table_of("id", "when", "reason", "retried")
         for letter in letters:
-            table.add_row(letter.id, local(letter.time), letter.reason, "yes" if letter.retried else "")
+            table.add_row(letter.id, local(letter.time), escape(letter.reason), "yes" if letter.retried else "")
         OUT.print(table if letters else "No dead letters.")
 
 
@@ -84,9 +85,10 @@ def retry(letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJS
 @schemas_app.command("export")
 def export_schemas(folder: Path, as_json: AsJSON = False) -> None:
     """Write one JSON Schema per type into a folder."""
-    if folder.exists() and not folder.is_dir():
-        fail(REFUSED, f"{folder}: is a file; name a folder")
-    count = len(export(folder))
+    try:
+        count = len(export(folder))
+    except OSError as exc:
+        fail(BAD_INPUT, f"{folder}: {exc.strerror}: name a folder that can be made or written to")
     tell({"schemas": count, "folder": str(folder)}, f"{count} schemas are in {folder}.", as_json=as_json)
 
 

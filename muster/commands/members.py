@@ -6,24 +6,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Connection
 
 from agents import doors
 from agents.routes import post
 from muster.commands.requests import AsJSON
-from muster.doorstep import BAD_INPUT, ERR, Door, fail, local, open_door, tell
+from muster.doorstep import BAD_INPUT, ERR, OUT, Door, fail, open_door, tell
+from muster.profile_view import known_table, scope_in_words
+from muster.who import Card, Mobile, ensure_one_way, member_of
 from registry import outbox
 from registry.erasure import erase as erase_member
 from registry.importing.errors import UnusableFile
 from registry.importing.run import ImportReport, Milestone, News, import_members
-from registry.profile import Profile, profile
+from registry.profile import profile
 from rehearsal.generate import generate_members
 from schemas.words import Channel, Purpose
 
 app = typer.Typer(no_args_is_help=True, help="Import, generate, show, opt out and erase members.")
-MemberID = Annotated[int, typer.Argument(metavar="MEMBER_ID")]
+MemberID = Annotated[int | None, typer.Argument(metavar="MEMBER_ID", help="The member's id.")]
+_WHO = "MEMBER_ID, --mobile or --card"
 
 
 @app.command("import")
@@ -117,47 +119,41 @@ def generate(
 
 
 @app.command("show")
-def show(member_id: MemberID, as_json: AsJSON = False) -> None:
+def show(member_id: MemberID = None, mobile: Mobile = None, card: Card = None, as_json: AsJSON = False) -> None:
     """What the registry knows about a member: for registry keepers, on request of the member."""
+    ensure_one_way(_WHO, member_id, mobile, card)
     with open_door() as door, door.database.snapshot() as connection:
-        known = profile(connection, member_id)
+        known = profile(connection, member_of(connection, member=member_id, mobile=mobile, card=card))
         facts: dict[str, object] = {
-            "member_id": member_id,
+            "member_id": known.member_id,
             **{name: value for name, value in known.attributes.items() if name != "id"},
             "consents": {name: asdict(said) for name, said in known.consents.items()},
             "opt_outs": [asdict(refusal) for refusal in known.opt_outs],
         }
-        tell(facts, escape(_known(known)), as_json=as_json)
-
-
-def _known(known: Profile) -> str:
-    """A line for each thing that is known."""
-    lines = [f"member {known.member_id}"]
-    lines += [f"{name}: {value}" for name, value in known.attributes.items() if value is not None and name != "id"]
-    for name, said in known.consents.items():
-        lines.append(
-            f"consent {name}: {'yes' if said.given else 'no'}, {said.on or 'no day'}, {said.source or 'no source'}"
-        )
-    for refusal in known.opt_outs:
-        since = f" since {local(refusal.at)}" if refusal.at else ""
-        lines.append(f"opted out of {refusal.purpose or 'everything'} by {refusal.channel or 'any channel'}{since}")
-    return "\n".join(lines)
+        if as_json:
+            tell(facts, "", as_json=True)
+        else:
+            OUT.print(known_table(known))
 
 
 @app.command("opt-out")
 def opt_out(
-    member_id: MemberID,
+    member_id: MemberID = None,
+    mobile: Mobile = None,
+    card: Card = None,
     purpose: Annotated[Purpose | None, typer.Option(help="Only of this; otherwise of everything.")] = None,
     channel: Annotated[Channel | None, typer.Option(help="Only by this; otherwise by any.")] = None,
     as_json: AsJSON = False,
 ) -> None:
     """Write down that a member wants to hear no more.  Holds at once, and no import undoes it."""
+    ensure_one_way(_WHO, member_id, mobile, card)
     with open_door() as door:
         with door.database.transaction() as connection:
+            member = member_of(connection, member=member_id, mobile=mobile, card=card)
             event_id = door.new_id("opt-out")
             doors.opt_out(
                 connection,
-                member_id,
+                member,
                 purpose=purpose,
                 channel=channel,
                 source=f"staff:{door.staff}",
@@ -165,25 +161,34 @@ def opt_out(
                 now=door.now(),
             )
         door.pass_on()
-        tell({"member_id": member_id, "opted_out": True}, f"Member {member_id} hears no more.", as_json=as_json)
+        words = f"Member {member} hears no more {scope_in_words(purpose, channel)}."
+        tell({"member_id": member, "opted_out": True}, words, as_json=as_json)
 
 
 @app.command("erase")
 def erase(
-    member_id: MemberID,
+    member_id: MemberID = None,
+    mobile: Mobile = None,
+    card: Card = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Forget a member for good."""
-    if not yes and not as_json:
-        typer.confirm(f"Forget member {member_id} for good?", abort=True)
+    """Forget a member for good: name, numbers, blood group, and what the member wrote.
+
+    It cannot be undone.  Somebody who only wants no more messages wants `muster members opt-out`.
+    """
+    ensure_one_way(_WHO, member_id, mobile, card)
     with open_door() as door:
+        with door.database.snapshot() as connection:
+            member = member_of(connection, member=member_id, mobile=mobile, card=card)
+        if not yes and not as_json:
+            typer.confirm(f"Forget member {member} for good?", abort=True)
         with door.database.transaction() as connection:
-            news = erase_member(connection, member_id, at=door.now())
+            news = erase_member(connection, member, at=door.now())
             messages = [
                 post(message, event_id=door.new_id("erase"), source="/muster/doors", time=door.now())
                 for message in news
             ]
             outbox.put(connection, messages)
         door.pass_on()
-        tell({"member_id": member_id, "erased": True}, f"Member {member_id} is forgotten.", as_json=as_json)
+        tell({"member_id": member, "erased": True}, f"Member {member} is forgotten.", as_json=as_json)

@@ -6,32 +6,32 @@ import typer
 
 from agents import doors
 from muster.commands.requests import AsJSON
-from muster.doorstep import BAD_INPUT, Door, fail, open_door, tell
-from registry import addresses
-from registry.errors import NotFound, Refused
-from schemas.words import Answer, Channel
+from muster.doorstep import open_door, tell
+from muster.who import Card, Mobile, ensure_one_way, member_of
+from schemas.words import Answer
 
 answer_app = typer.Typer(no_args_is_help=True, help="Write down what a caller said.")
 
 
 @answer_app.command("record")
 def record(
-    said: Annotated[Answer, typer.Argument(help="What the caller said.")],
+    said: Annotated[Answer, typer.Argument(metavar="ANSWER", help="What the caller said.")],
     member: Annotated[int | None, typer.Option(help="The member's id.")] = None,
-    mobile: Annotated[str | None, typer.Option(help="Or the number that called.")] = None,
-    card: Annotated[str | None, typer.Option(help="Or the card number.")] = None,
+    mobile: Mobile = None,
+    card: Card = None,
     appeal: Annotated[str | None, typer.Option(help="Needed only when several open appeals asked this member.")] = None,
     as_json: AsJSON = False,
 ) -> None:
     """Record a caller's answer, as a hotline seat.
 
     For example: muster answer record yes --mobile 17900000000
+
+    `withdrawn` takes a yes back.  The latest answer counts; the caller gets no text, for the seat has answered.
     """
-    if sum(given is not None for given in (member, mobile, card)) != 1:
-        fail(BAD_INPUT, "--member, --mobile or --card: give exactly one of them to say who is calling")
+    ensure_one_way("--member, --mobile or --card", member, mobile, card)
     with open_door() as door:
         with door.database.transaction() as connection:
-            member_id = member if member is not None else _caller(door, mobile=mobile, card=card)
+            member_id = member_of(connection, member=member, mobile=mobile, card=card)
             appeal_id = doors.record_answer(
                 connection,
                 member_id=member_id,
@@ -47,29 +47,18 @@ def record(
         tell(facts, f"Member {member_id} said {said.value} to appeal {appeal_id}.", as_json=as_json)
 
 
-def _caller(door: Door, *, mobile: str | None, card: str | None) -> int:
-    with door.database.snapshot() as connection:
-        if mobile is not None:
-            found = addresses.owners(connection, Channel.SMS, mobile)
-        else:
-            found = addresses.by_card(connection, card or "")
-    if not found:
-        raise NotFound("no member has this number: ask for the card number and use --card")
-    if len(found) > 1:
-        shown = ", ".join(str(member) for member in found)
-        raise Refused(f"several members share this number (ids {shown}): ask who is calling and use --member")
-    return found[0]
-
-
 def confirm(
-    appeal_id: Annotated[str, typer.Argument()],
-    member_id: Annotated[int, typer.Argument()],
+    appeal_id: Annotated[str, typer.Argument(metavar="APPEAL_ID")],
+    member_id: Annotated[int, typer.Argument(metavar="MEMBER_ID")],
     no_match: Annotated[
         bool, typer.Option("--no-match", help="The screening found that this member does not fit.")
     ] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Record the screening of a member who said yes: a confirmed donor, or (--no-match) not one."""
+    """Record the screening of a member who said yes: a confirmed donor, or (--no-match) not one.
+
+    Once per member.  When the need is met, what is unsent is withdrawn and everybody else who said yes is stood down.
+    """
     with open_door() as door:
         with door.database.transaction() as connection:
             doors.confirm(

@@ -24,7 +24,9 @@ def read_spec(path: Path) -> AppealSpec:
 
 
 @app.command("file")
-def file(spec: Annotated[Path, typer.Argument(help="The appeal spec, a YAML file.")], as_json: AsJSON = False) -> None:
+def file(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The appeal spec, a YAML file.")], as_json: AsJSON = False
+) -> None:
     """File a help request from a spec; prints its request id.
 
     A spec is a YAML file.  For example:
@@ -40,7 +42,7 @@ def file(spec: Annotated[Path, typer.Argument(help="The appeal spec, a YAML file
         - {blood: unknown, after: 45m}       # then, if need be, those whose group nobody knows
 
     docs/cli.md has all fields.  See whom it would ask with `muster appeal preview SPEC`.
-    """
+    """  # noqa: D301 - \b keeps the lines as they are
     content = read_spec(spec)
     with open_door() as door:
         request_id = door.new_id("r")
@@ -56,7 +58,7 @@ def file(spec: Annotated[Path, typer.Argument(help="The appeal spec, a YAML file
 
 @app.command("verify")
 def verify(
-    request_id: str,
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID")],
     reject: Annotated[str, typer.Option(help="Reject it instead, for this reason.")] = "",
     as_json: AsJSON = False,
 ) -> None:

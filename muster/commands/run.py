@@ -38,7 +38,7 @@ def console(
             "MUSTER_EMAIL__SECRET: set it to the secret that signs the links in e-mails: openssl rand -hex 32",
         )
     settings = settings.model_copy(update={"http_port": port or settings.http_port or _USUAL_HTTP_PORT})
-    set_up_logs()
+    set_up_logs(settings.log_level)
 
     def ready(listening: int) -> None:
         typer.echo(f"The pages are on http://{settings.http_host}:{listening}/health   Ctrl-C stops them.")
@@ -91,7 +91,7 @@ def _work(settings: Settings, *, with_site: bool = False) -> None:
 
     from muster.wiring import work  # noqa: PLC0415 - heavy, and only these commands need it
 
-    set_up_logs()
+    set_up_logs(settings.log_level)
     with translated():
         if settings.metrics_port:
             with port_named("MUSTER_METRICS_PORT", settings.metrics_host, settings.metrics_port):

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from muster import board
+from muster.board_view import draw
 from muster.demo.desk import RehearsalDesk
 from muster.demo.processes import ensure_alive
 from muster.demo.recall import recall
@@ -119,12 +120,13 @@ async def _watch(stage: Stage, appeal_id: str) -> board.View:
         return await until_closed(
             stage.site.database, appeal_id, stage.site.clock, Narrator(stage.console), stage.alive, limit=STORY_LIMIT
         )
+    pace = board.Pace()
     with Live(console=stage.console, auto_refresh=False) as live:
         return await until_closed(
             stage.site.database,
             appeal_id,
             stage.site.clock,
-            lambda view: live.update(board.draw(view), refresh=True),
+            lambda view: live.update(draw(view, pace.after(view)), refresh=True),
             stage.alive,
             limit=STORY_LIMIT,
         )

@@ -25,6 +25,7 @@ LOG = structlog.get_logger("muster.sms")
 PORTION = 256  # PDUs of one write: the longest that anybody waits for his turn, and that a stop comes too late
 ASKED_EVERY = 0.1  # seconds between two questions of `may_send` while letters wait
 LONGEST_RETRY = 10.0
+_QUIET_SECONDS = 10.0  # a gateway that throttles does so many times a second
 _LOUD = {Verdict.SENDER, Verdict.BUG, Verdict.SESSION}
 
 
@@ -48,6 +49,7 @@ class Traffic:
         self._timer: Timer | None = None
         self._due = 0.0
         self._closed = False
+        self._quiet_until = 0.0
         self._answered: asyncio.Future[None] | None = None
         self._pulse = Pulse(timing, lambda: self.unanswered > 0)
         metrics.unanswered.set_function(lambda: self.unanswered)
@@ -166,7 +168,9 @@ class Traffic:
         self._window.throttled(written_at=written_at, now=now)
         link = self._links.get(session)
         if link is not None and (pause := link.throttled(written_at, now)) is not None:
-            LOG.info("the gateway asks for a pause", seconds=round(pause, 3))
+            if now >= self._quiet_until:
+                self._quiet_until = now + _QUIET_SECONDS
+                LOG.info("the gateway asks for pauses", seconds=round(pause, 3))
             self._timing.call_later(pause, self.pump)
 
     def _again(self, shipment: Shipment, indices: list[int]) -> None:

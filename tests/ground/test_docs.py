@@ -18,6 +18,7 @@ from muster.cli import COMMANDS, LazyGroup, app
 from notifiers.email.metrics import EmailMetrics
 from notifiers.smpp.metrics import SMSMetrics
 from registry.importing.fields import FIELDS
+from schemas.spec import AppealSpec, WaveSpec
 from tests.ground.compose import ROOT
 from tests.ground.settings_table import PAGE, settings, table
 
@@ -92,9 +93,25 @@ def test_no_page_names_a_setting_that_there_is_none_of():
 # --- the import, the commands ---------------------------------------------------------------------------------------
 
 
+def section(title: str) -> str:
+    """What docs/cli.md has below this heading."""
+    return CLI.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_every_field_of_a_spec_is_in_the_tables():
+    asked, _, waves = section("The appeal spec").partition("| of a wave |")
+    for table, spec in ((asked, AppealSpec), (waves, WaveSpec)):
+        rows = re.findall(r"^\| `(\w+)`( \(needed\))?", table, re.MULTILINE)
+        assert {name for name, _ in rows} == spec.model_fields.keys()
+        assert {name for name, needed in rows if needed} == {
+            name for name, field in spec.model_fields.items() if field.is_required()
+        }
+
+
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_every_column_of_an_import_is_in_the_table(field):
-    (row,) = [line for line in CLI.splitlines() if line.startswith(f"| `{field.name}`")]
+    table = section("`muster members import FILE`")
+    (row,) = [line for line in table.splitlines() if line.startswith(f"| `{field.name}`")]
     name, others, blank, good = [cell.strip() for cell in row.strip("|").split("|")]
     assert name == f"`{field.name}`" + (" (needed)" if field.required else "")
     assert others == "、".join(field.headers)

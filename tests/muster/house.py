@@ -60,6 +60,10 @@ class House:
         own = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
         return own | {"MUSTER_HOME": str(self.home), "MUSTER_STAFF": "officer", "COLUMNS": "120"} | self.settings
 
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self.home}/muster.db"
+
     def type(self, *words: str, **settings: str) -> Typed:
         """Type a command and wait for its end.  In this process, which is ten times as fast."""
         theirs: dict[str, str | None] = {name: None for name in os.environ if name.startswith("MUSTER_")}

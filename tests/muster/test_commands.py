@@ -2,10 +2,13 @@
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from registry import replies
+from registry.database import Database
 from tests.muster.house import NIGHT, House, members_csv
 from tests.servers.process import free_port
 
@@ -48,6 +51,7 @@ def test_everything_that_prints_facts_prints_them_as_json_too(house: House, spec
         ("members", "generate", "--count", "2", "--out", str(tmp_path / "made-up.csv")): {"count", "out", "people"},
         ("answer", "record", "yes", "--member", "1", "--appeal", appeal): {"appeal_id", "member_id", "answer"},
         ("database", "migrate"): {"migrated"},
+        ("desk", "list"): {"waiting"},
         ("topics", "create"): {"topics"},
         ("topics", "check"): {"differences"},
         ("dead-letters", "list"): {"dead_letters"},
@@ -138,6 +142,51 @@ def test_what_may_not_be_is_refused(house: House, spec: Path):
     assert house.type("appeal", "resume", first.facts["appeal_id"]).code == REFUSED
     assert house.type("appeal", "status", "a-0000").code == REFUSED
     assert house.type("members", "show", "99").code == REFUSED
+
+
+def test_a_member_is_found_by_card_or_number_and_a_slip_is_no_member(house: House):
+    for way in (("--card", "bj 00000001"), ("--mobile", "+86 179-0000-0000")):
+        assert house.ask("members", "show", *way)["member_id"] == 1
+    for slip, code, remedy in (
+        (("--mobile", "10086"), BAD_INPUT, "11 digits"),
+        (("--card", "1"), BAD_INPUT, "4 to 32"),
+        (("--mobile", "17911111111"), REFUSED, "--card"),
+        (("--card", "BJ99999999"), REFUSED, "--mobile"),
+        (("1", "--card", "BJ00000001"), BAD_INPUT, "exactly one"),
+        ((), BAD_INPUT, "exactly one"),
+    ):
+        for command in ("show", "opt-out", "erase"):
+            typed = house.type("members", command, *slip, "--json")
+            assert (typed.code, typed.out) == (code, ""), typed.err
+            assert remedy in typed.err
+
+
+def test_what_waits_for_a_person_is_read_and_taken_off_the_desk(house: House):
+    with Database(house.database) as database, database.transaction() as connection:
+        replies.store(
+            connection,
+            reply_id="m-1",
+            received_at=datetime(2024, 5, 1, tzinfo=UTC),
+            channel="sms",
+            address="+8617900000000",
+            sent_to="",
+            member_id=1,
+            appeal_id=None,
+            words="[bold]谁？",
+        )
+        replies.understood(connection, "m-1", intent="question", appeal_id=None, desk="question")
+    (waiting,) = house.ask("desk", "list")["waiting"]
+    assert (waiting["reply_id"], waiting["member_id"], waiting["words"]) == ("m-1", 1, "[bold]谁？")
+    assert "[bold]谁？" in house.type("desk", "list").out
+    assert house.ask("desk", "done", "m-1") == {"reply_id": "m-1", "done": True}
+    assert house.type("desk", "done", "m-1").code == REFUSED
+    assert "Nothing waits" in house.type("desk", "list").out
+
+
+def test_schemas_go_into_a_folder_that_can_be_made(house: House, spec: Path):
+    typed = house.type("schemas", "export", str(spec))
+    assert (typed.code, typed.out) == (BAD_INPUT, "")
+    assert "name a folder" in typed.err
 
 
 def test_a_log_that_is_away_is_named_and_what_was_ordered_is_kept(house: House, spec: Path):
