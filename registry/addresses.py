@@ -138,10 +138,8 @@ def owners(connection: Connection, channel: Channel, address: str) -> list[int]:
         holds = MEMBERS.c.email == address.strip().lower()
     else:
         mobile = mobile_of(address)
-        if (
-            mobile is None
-        ):  # a service number or a landline; compared with nothing it would be everybody's without a mobile
-            return []
+        if mobile is None:
+            return []  # a service number: compared with nothing it would be everybody's who has no mobile
         holds = MEMBERS.c.mobile == mobile
     return list(connection.execute(select(MEMBERS.c.id).where(holds).order_by(MEMBERS.c.id)).scalars())
 

@@ -100,8 +100,8 @@ def section(title: str) -> str:
 
 def test_every_field_of_a_spec_is_in_the_tables():
     asked, _, waves = section("The appeal spec").partition("| of a wave |")
-    for table, spec in ((asked, AppealSpec), (waves, WaveSpec)):
-        rows = re.findall(r"^\| `(\w+)`( \(needed\))?", table, re.MULTILINE)
+    for listed, spec in ((asked, AppealSpec), (waves, WaveSpec)):
+        rows = re.findall(r"^\| `(\w+)`( \(needed\))?", listed, re.MULTILINE)
         assert {name for name, _ in rows} == spec.model_fields.keys()
         assert {name for name, needed in rows if needed} == {
             name for name, field in spec.model_fields.items() if field.is_required()
@@ -110,8 +110,8 @@ def test_every_field_of_a_spec_is_in_the_tables():
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_every_column_of_an_import_is_in_the_table(field):
-    table = section("`muster members import FILE`")
-    (row,) = [line for line in table.splitlines() if line.startswith(f"| `{field.name}`")]
+    columns = section("`muster members import FILE`")
+    (row,) = [line for line in columns.splitlines() if line.startswith(f"| `{field.name}`")]
     name, others, blank, good = [cell.strip() for cell in row.strip("|").split("|")]
     assert name == f"`{field.name}`" + (" (needed)" if field.required else "")
     assert others == "、".join(field.headers)
