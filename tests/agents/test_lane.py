@@ -60,6 +60,7 @@ class Phonebox:
     def __init__(self) -> None:
         self.told: Counter[str] = Counter()
         self.window = Window(64)  # so that a batch takes several claims
+        self.most = 10**9  # messages of one letter, as if the lease ended behind them
 
     async def send(
         self,
@@ -73,8 +74,10 @@ class Phonebox:
         await asyncio.sleep(0)
         if not may_send():
             return Outcomes.of([Outcome(State.HELD)] * len(addresses))
-        self.told.update(addresses)
-        return Outcomes.of([Outcome(State.SENT, f"g{address}") for address in addresses])
+        now, later = addresses[: self.most], addresses[self.most :]
+        self.told.update(now)
+        held = [Outcome(State.HELD)] * len(later)
+        return Outcomes.of([Outcome(State.SENT, f"g{address}") for address in now] + held)
 
 
 @pytest.fixture
@@ -156,6 +159,24 @@ async def test_a_commit_that_got_no_answer_neither_ends_the_worker_nor_sends_any
     assert next(database.writes) > lost, "there was no such write"
     assert told_once(phonebox)
     assert fates(database) == {Fate.SENT: MEMBERS_OF_BATCH}
+
+
+async def test_who_is_held_back_while_the_lease_ends_is_sent_to_under_the_same_claim(database: Database):
+    phonebox = Phonebox()
+    phonebox.most = 20
+    await react(lane(database, phonebox))
+    assert told_once(phonebox)
+    assert fates(database) == {Fate.SENT: MEMBERS_OF_BATCH}
+
+
+def test_states_and_fates_are_the_same_numbers():
+    same = {
+        State.SENT: Fate.SENT,
+        State.REFUSED: Fate.REFUSED,
+        State.UNCERTAIN: Fate.UNCERTAIN,
+        State.HELD: Fate.WITHDRAWN,
+    }
+    assert {state: Fate(state.value) for state in State} == same
 
 
 async def test_a_batch_that_comes_again_while_it_is_being_sent_is_sent_once(database: Forgetful):
