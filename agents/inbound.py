@@ -49,9 +49,9 @@ class Inbound:
     async def on_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Store those that say what became of a message in the end."""
         final = [
-            RawReceipt(receipt.gateway_id, receipt.state, receipt.error, receipt.address, receipt.reference)
-            for receipt in receipts
-            if receipt.final
+            RawReceipt(gateway_id, state, error, address, reference)
+            for gateway_id, state, final, error, address, reference, _ in receipts
+            if final
         ]
         if final:
             await self._receipts.add(final)

@@ -28,8 +28,8 @@ from schemas.dispatch import DeliveredBatch, DeliveryReported
 SOURCE = "/muster/receipts"
 JOINED = Counter("muster_receipts_joined_total", "Receipts joined to their members", ["outcome"])
 _DELIVERED, _FAILED = 1, 2
-_RECORDS_AT_ONCE = 500
-_BUNDLES_AT_ONCE = 100
+_RECORDS_AT_ONCE = 64  # as many, and as many bundles, as hold up everybody else for a few milliseconds
+_BUNDLES_AT_ONCE = 16
 _KEPT = timedelta(hours=72)  # gateways try no longer to reach a handset, so no receipt comes later
 
 Matched = list[tuple[RawReceipt, Place]]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Protocol, Self, overload
+from typing import NamedTuple, Protocol, Self, overload
 
 from schemas.words import Channel, Purpose
 
@@ -85,8 +85,7 @@ class Letter:
     purpose: Purpose | None = None  # which list an opt-out link in the message leaves; none: all of them
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What a gateway reported of one message it had accepted: `state` in the words of SMPP 3.4 (DELIVRD ...)."""
 
     gateway_id: str

@@ -1,17 +1,21 @@
 """Delivery receipts: stored raw before the gateway is answered, joined to their members in bulk later."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import (
     Column,
     Connection,
+    Delete,
     Index,
+    Insert,
     Integer,
     LargeBinary,
+    Select,
     String,
     Table,
     Text,
@@ -24,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment, Number
+from registry.lists import among_named, listed
 from registry.metadata import METADATA
 from registry.turns import take_turn
 
@@ -66,58 +71,71 @@ class Bundle:
     receipts: list[RawReceipt]
 
 
+# Statements that are executed for every read of a link are put together once.
+_STORE = insert(RAW)
+_AFTER = (
+    select(RAW.c.number, RAW.c.receipts)
+    .where(RAW.c.number > bindparam("after"), RAW.c.received_at >= bindparam("since"))
+    .order_by(RAW.c.number)
+    .limit(bindparam("limit", type_=Integer))
+)
+_KEEP = update(RAW).where(RAW.c.number == bindparam("kept")).values(receipts=bindparam("receipts"))
+
+
+@cache
+def _drop(dialect_name: str) -> Delete:
+    return delete(RAW).where(among_named(dialect_name, RAW.c.number, "gone"))
+
+
+@cache
+def _states(dialect_name: str) -> Select[Any]:
+    found = select(DELIVERIES.c.batch_id, DELIVERIES.c.states)
+    return found.where(among_named(dialect_name, DELIVERIES.c.batch_id, "batch_ids"))
+
+
+@cache
+def _put_states(dialect_name: str) -> Insert:
+    statement = (sqlite if dialect_name == "sqlite" else postgresql).insert(DELIVERIES)
+    putting: Insert = statement.on_conflict_do_update(
+        index_elements=[DELIVERIES.c.batch_id], set_={"states": statement.excluded.states}
+    )
+    return putting
+
+
 def store(connection: Connection, bundles: Sequence[Sequence[RawReceipt]], at: datetime) -> None:
     """Keep these until they are joined."""
     if bundles:
         # Numbers must appear in their order: who has read up to one would never see a smaller one that commits later.
         take_turn(connection, "receipts")
-        connection.execute(
-            insert(RAW), [{"received_at": at, "receipts": json.dumps(bundle, ensure_ascii=False)} for bundle in bundles]
-        )
+        connection.execute(_STORE, [{"received_at": at, "receipts": to_json(bundle).decode()} for bundle in bundles])
 
 
 def after(connection: Connection, number: int, limit: int, since: datetime) -> list[Bundle]:
     """Bundles in the order of arrival: at most `limit` with higher numbers that came at that moment or later."""
-    rows = connection.execute(
-        select(RAW.c.number, RAW.c.receipts)
-        .where(RAW.c.number > number, RAW.c.received_at >= since)
-        .order_by(RAW.c.number)
-        .limit(limit)
-    )
-    return [Bundle(row.number, [RawReceipt(*fields) for fields in json.loads(row.receipts)]) for row in rows]
+    rows = connection.execute(_AFTER, {"after": number, "since": since, "limit": limit})
+    return [Bundle(row.number, list(map(RawReceipt._make, from_json(row.receipts)))) for row in rows]
 
 
 def keep_only(connection: Connection, left: Mapping[int, Sequence[RawReceipt]]) -> None:
     """Of these bundles only so much still waits; a bundle of which nothing is left goes."""
-    gone = [{"gone": number} for number, receipts in left.items() if not receipts]
-    rest = [
-        {"kept": number, "receipts": json.dumps(receipts, ensure_ascii=False)}
-        for number, receipts in left.items()
-        if receipts
-    ]
+    gone = [number for number, receipts in left.items() if not receipts]
+    rest = [{"kept": number, "receipts": to_json(receipts).decode()} for number, receipts in left.items() if receipts]
     if gone:
-        connection.execute(delete(RAW).where(RAW.c.number == bindparam("gone")), gone)
+        connection.execute(_drop(connection.dialect.name), {"gone": listed(connection, gone)})
     if rest:
-        statement = update(RAW).where(RAW.c.number == bindparam("kept")).values(receipts=bindparam("receipts"))
-        connection.execute(statement, rest)
+        connection.execute(_KEEP, rest)
 
 
 def states(connection: Connection, batch_ids: Iterable[str]) -> dict[str, bytes]:
-    rows = connection.execute(
-        select(DELIVERIES.c.batch_id, DELIVERIES.c.states).where(DELIVERIES.c.batch_id.in_(list(batch_ids)))
-    )
+    asked = {"batch_ids": listed(connection, list(batch_ids))}
+    rows = connection.execute(_states(connection.dialect.name), asked)
     return {row.batch_id: bytes(row.states) for row in rows}
 
 
 def put_states(connection: Connection, rows: Sequence[tuple[str, str, int, bytes]]) -> None:
     """(batch, appeal, wave, states): the newest state of every member of these batches."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(DELIVERIES)
-    statement = statement.on_conflict_do_update(
-        index_elements=[DELIVERIES.c.batch_id], set_={"states": statement.excluded.states}
-    )
     if rows:
         connection.execute(
-            statement,
+            _put_states(connection.dialect.name),
             [{"batch_id": b, "appeal_id": a, "wave": w, "states": s} for b, a, w, s in rows],
         )

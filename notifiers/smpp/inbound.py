@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 
 import structlog
 
 from notifiers.ports import Incoming, OnIncoming, OnReceipt, OnReceipts, Receipt
-from notifiers.smpp.codec import ShortMessage
+from notifiers.smpp.codec import ProtocolError, ShortMessage
 from notifiers.smpp.incoming import PartOf, Words, decode_words, member_address, slot_of, words_of
 from notifiers.smpp.metrics import Brought, SMSMetrics
 from notifiers.smpp.reassembly import Collection, Reassembly
-from notifiers.smpp.receipts import is_receipt, read_receipt
+from notifiers.smpp.receipts import ReceiptReader, is_receipt
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.timing import Timing
 from notifiers.smpp.words import Status
@@ -38,6 +37,7 @@ class Inbound:
         self._on_receipt = on_receipt
         self._on_receipts = on_receipts or self._one_by_one
         self._metrics = metrics
+        self._receipts = ReceiptReader(settings)
         self._timing = timing
         self._reassembly = Reassembly(settings.part_seconds, self._overdue, timing)
         self._saving: set[asyncio.Task[object]] = set()
@@ -45,7 +45,7 @@ class Inbound:
     async def receive(self, message: ShortMessage) -> Status:
         """Never raises but for cancellation."""
         if is_receipt(message):
-            return await self.receive_receipts([message])
+            return await self.receive_receipts([message.encode()])
         words = words_of(message)
         if words.part is not None:
             return await self._part(message, words, words.part)
@@ -60,19 +60,23 @@ class Inbound:
         while self._saving:
             await asyncio.wait(self._saving)
 
-    async def receive_receipts(self, messages: Sequence[ShortMessage]) -> Status:
+    async def receive_receipts(self, bodies: Sequence[bytes]) -> Status:
         """Like `receive`, for receipts that came together: they are committed together or pushed again together."""
-        receipts = []
-        for message in messages:
-            receipt = read_receipt(message, self._settings)
-            if receipt is None:
-                # Pushing it again would not make it any clearer.
-                self._metrics.brought(Brought.UNREADABLE)
-                LOG.warning("a receipt names no message or no state", octets=len(message.octets))
-            else:
-                self._metrics.brought(Brought.RECEIPT)
-                receipts.append(replace(receipt, address=member_address(receipt.address)))
+        receipts = [receipt for body in bodies if (receipt := self._receipt(body)) is not None]
+        self._metrics.brought(Brought.RECEIPT, len(receipts))
+        if len(receipts) < len(bodies):
+            # Pushing them again would not make them any clearer.
+            unreadable = len(bodies) - len(receipts)
+            self._metrics.brought(Brought.UNREADABLE, unreadable)
+            LOG.warning("receipts name no message or no state", receipts=unreadable)
         return await self._commit(self._on_receipts(receipts)) if receipts else Status.ROK
+
+    def _receipt(self, body: bytes) -> Receipt | None:
+        try:
+            receipt = self._receipts.read(body)
+        except ProtocolError:
+            return None
+        return receipt and receipt._replace(address=member_address(receipt.address))
 
     async def _one_by_one(self, receipts: Sequence[Receipt]) -> None:
         await asyncio.gather(*(self._on_receipt(receipt) for receipt in receipts))

@@ -76,7 +76,7 @@ def slot_of(destination: str, settings: SMSSettings) -> int | None:
 
 def member_address(digits: str) -> str:
     """A mobile as the registry writes it (+86 and 11 digits); any other sender as the gateway writes it."""
-    return mobile_of(digits) or digits
+    return mobile_of(digits.removeprefix("86")) or mobile_of(digits) or digits
 
 
 def _valid(reference: int, total: int, number: int) -> PartOf | None:

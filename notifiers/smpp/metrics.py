@@ -79,5 +79,5 @@ class SMSMetrics:
     def barred(self, reason: Barred) -> None:
         self._barred.labels(reason.value).inc()
 
-    def brought(self, what: Brought) -> None:
-        self._brought.labels(what.value).inc()
+    def brought(self, what: Brought, count: int = 1) -> None:
+        self._brought.labels(what.value).inc(count)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol, cast
 
@@ -10,7 +11,7 @@ import structlog
 from notifiers.smpp.codec import HEADER, HEADER_SIZE, LARGEST_PDU, ProtocolError, ShortMessage, pdu
 from notifiers.smpp.flight import Flight, Flights, clean_run
 from notifiers.smpp.metrics import SMSMetrics
-from notifiers.smpp.receipts import is_receipt
+from notifiers.smpp.receipts import is_receipt_body
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.shipment import Fate, Shipment
 from notifiers.smpp.timing import Timing
@@ -19,12 +20,13 @@ from notifiers.smpp.words import LARGEST_SEQUENCE, RESPONSE, Command, Status
 LOG = structlog.get_logger("muster.sms")
 MOST_DELIVERIES: Final = 2000
 _SUBMIT_SM_RESP: Final = int(Command.SUBMIT_SM_RESP)
+_TAKEN: Final = struct.Struct(">IIIIx")  # deliver_sm_resp: a header and an empty message_id
 _NACK: Final = int(Command.GENERIC_NACK)
 _UNANSWERABLE: Final = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
 
 Refusal = tuple[Flight, int, int]  # flight, index, status
 Receive = Callable[[ShortMessage], Awaitable[Status]]
-ReceiveReceipts = Callable[[Sequence[ShortMessage]], Awaitable[Status]]
+ReceiveReceipts = Callable[[Sequence[bytes]], Awaitable[Status]]
 
 
 class SessionEvents(Protocol):
@@ -54,7 +56,7 @@ class Session(asyncio.Protocol):
         self._events = events
         self._receive = receive
         self._receive_receipts = receive_receipts
-        self._receipts: list[tuple[int, ShortMessage]] = []
+        self._receipts: list[tuple[int, bytes]] = []
         self._metrics = metrics
         self._timing = timing
         self._transport: asyncio.Transport | None = None
@@ -228,7 +230,7 @@ class Session(asyncio.Protocol):
         """Everything but an answer to a submit_sm that we wait for."""
         try:
             if command == Command.DELIVER_SM:
-                self._deliver(sequence, ShortMessage.decode(body))
+                self._deliver(sequence, body)
             elif command & RESPONSE:
                 self._answer(status, sequence)
             elif command == Command.ENQUIRE_LINK:
@@ -259,15 +261,15 @@ class Session(asyncio.Protocol):
         LOG.warning("the gateway sent what cannot be read", reason=str(error))
         self._write(pdu(Command.GENERIC_NACK, error.status, sequence))
 
-    def _deliver(self, sequence: int, message: ShortMessage) -> None:
+    def _deliver(self, sequence: int, body: bytes) -> None:
         if self.deaf or len(self._deliveries) >= MOST_DELIVERIES:
             # Slow down the gateway, but never the reading: answers to what we sent come by the same way.
             self._write(pdu(Command.DELIVER_SM_RESP, Status.RX_T_APPN, sequence, b"\0"))
             return
-        if self._receive_receipts is not None and is_receipt(message):
-            self._receipts.append((sequence, message))
+        if self._receive_receipts is not None and is_receipt_body(body):
+            self._receipts.append((sequence, body))
         else:
-            self._begin(self._received(sequence, message))
+            self._begin(self._received(sequence, ShortMessage.decode(body)))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="sms delivery")
@@ -279,10 +281,11 @@ class Session(asyncio.Protocol):
         batch, self._receipts = self._receipts, []
         self._begin(self._received_receipts(batch))
 
-    async def _received_receipts(self, batch: list[tuple[int, ShortMessage]]) -> None:
+    async def _received_receipts(self, batch: list[tuple[int, bytes]]) -> None:
         assert self._receive_receipts is not None
-        status = await self._receive_receipts([message for _, message in batch])
-        self._write(b"".join(pdu(Command.DELIVER_SM_RESP, status, sequence, b"\0") for sequence, _ in batch))
+        status = await self._receive_receipts([body for _, body in batch])
+        pack, command, size = _TAKEN.pack, int(Command.DELIVER_SM_RESP), _TAKEN.size
+        self._write(b"".join([pack(size, command, status, sequence) for sequence, _ in batch]))
 
     async def _received(self, sequence: int, message: ShortMessage) -> None:
         status = await self._receive(message)
