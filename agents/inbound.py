@@ -12,11 +12,11 @@ from agents import doors
 from agents.dispatch.batch import NO_APPEAL
 from agents.gather import Gather
 from agents.routes import post
-from notifiers.ports import Incoming, Receipt
+from notifiers.ports import Incoming, Receipt, Receipts
 from registry import addresses, outbox, receipts, replies
 from registry.database import Database
 from registry.errors import NotFound
-from registry.receipts import RawReceipt
+from registry.receipts import RawReceipts
 from schemas.replies import ReplyReceived
 from schemas.words import Channel, Purpose
 
@@ -35,7 +35,7 @@ class Inbound:
         self._channel = channel
         self._now = now
         self._new_id = new_id
-        self._receipts: Gather[list[RawReceipt], None] = Gather(database, self._store)
+        self._receipts: Gather[list[RawReceipts], None] = Gather(database, self._store)
 
     async def on_incoming(self, incoming: Incoming) -> None:
         fresh = await self._database.write(
@@ -44,20 +44,20 @@ class Inbound:
         RECEIVED.labels(channel=self._channel.value, outcome="stored" if fresh else "repeated").inc()
 
     async def on_receipt(self, receipt: Receipt) -> None:
-        await self.on_receipts([receipt])
+        await self.on_receipts([Receipts(receipt, [receipt.gateway_id], [receipt.address])])
 
-    async def on_receipts(self, receipts: Sequence[Receipt]) -> None:
+    async def on_receipts(self, receipts: Sequence[Receipts]) -> None:
         """Store those that say what became of a message in the end."""
         final = [
-            RawReceipt(gateway_id, state, error, address, reference)
-            for gateway_id, state, final, error, address, reference, _ in receipts
-            if final
+            RawReceipts(group.said.state, group.said.error, group.said.reference, group.gateway_ids, group.addresses)
+            for group in receipts
+            if group.said.final
         ]
         if final:
             await self._receipts.add(final)
-            RECEIPTS.inc(len(final))
+            RECEIPTS.inc(sum(len(group.gateway_ids) for group in final))
 
-    def _store(self, connection: Connection, bundles: Sequence[list[RawReceipt]]) -> list[None]:
+    def _store(self, connection: Connection, bundles: Sequence[list[RawReceipts]]) -> list[None]:
         receipts.store(connection, bundles, self._now())
         return [None] * len(bundles)
 

@@ -1,5 +1,6 @@
 """Where each message stands in the ledger, by the id that the gateway gave it; forgets what has grown old."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from registry.ledger import Record
@@ -35,20 +36,22 @@ class Places:
             if gateway_id and not (position < len(settled) and settled[position]):
                 self._new[gateway_id] = (batch, position)
 
-    def find(self, gateway_id: str) -> Place | None:
-        return (
-            self._new.get(gateway_id)
-            or self._old.get(gateway_id)
-            or self._joined.get(gateway_id)
-            or self._joined_before.get(gateway_id)
-        )
+    def find(self, gateway_ids: Sequence[str]) -> list[Place | None]:
+        """The place of each."""
+        found = list(map(self._new.get, gateway_ids))
+        if None in found:
+            found = [place or self._find(gateway_id) for place, gateway_id in zip(found, gateway_ids, strict=True)]
+        return found
 
-    def joined(self, gateway_id: str) -> None:
-        """Its receipt has come and is written down."""
-        place = self._new.pop(gateway_id, None) or self._old.pop(gateway_id, None)
-        if place is None:
-            return
-        self._joined[gateway_id] = place
+    def _find(self, gateway_id: str) -> Place | None:
+        return self._old.get(gateway_id) or self._joined.get(gateway_id) or self._joined_before.get(gateway_id)
+
+    def joined(self, gateway_ids: Sequence[str]) -> None:
+        """Their receipts have come and are written down."""
+        for gateway_id in gateway_ids:
+            place = self._new.pop(gateway_id, None) or self._old.pop(gateway_id, None)
+            if place is not None:
+                self._joined[gateway_id] = place
         if len(self._joined) >= self._joined_kept:
             self._joined_before, self._joined = self._joined, {}
 

@@ -22,7 +22,7 @@ from agents.settling import Settle
 from registry import ledger, outbox, receipts
 from registry.database import Database
 from registry.ledger import Record
-from registry.receipts import RawReceipt
+from registry.receipts import RawReceipts
 from schemas.dispatch import DeliveredBatch, DeliveryReported
 
 SOURCE = "/muster/receipts"
@@ -32,7 +32,7 @@ _RECORDS_AT_ONCE = 64  # as many, and as many bundles, as hold up everybody else
 _BUNDLES_AT_ONCE = 16
 _KEPT = timedelta(hours=72)  # gateways try no longer to reach a handset, so no receipt comes later
 
-Matched = list[tuple[RawReceipt, Place]]
+Told = list[tuple[int, Place]]  # what a receipt said, and of whom
 
 
 class JoinReceipts:
@@ -61,7 +61,7 @@ class JoinReceipts:
         self._read_records = 0
         self._read_bundles = 0
         self._caught_up = False
-        self._waiting: dict[int, list[RawReceipt]] = {}  # by bundle: what matches nothing yet
+        self._waiting: dict[int, list[RawReceipts]] = {}  # by bundle: what matches nothing yet
         self._wanted: dict[str, int] = {}  # the bundle in which the receipt with this gateway id waits
         self._found: set[int] = set()  # bundles that wait for something that we know meanwhile
 
@@ -88,14 +88,16 @@ class JoinReceipts:
         looked_at = fresh | {number: self._waiting[number] for number in self._found}
         if not looked_at:
             return False
-        matched, left = self._match(looked_at)
-        if matched:
-            await self._database.write(partial(self._write, matched=matched, left=left))
-            JOINED.labels(outcome="matched").inc(len(matched))
+        told, joined, left = self._match(looked_at)
+        if told:
+            await self._database.write(partial(self._write, told=told, left=left, step=_digest(joined)))
+            JOINED.labels(outcome="matched").inc(len(told))
         # Only what has been committed is forgotten: a database that was away finds everything as it was.
-        for receipt, _ in matched:
-            self._places.joined(receipt.gateway_id)
-            self._wanted.pop(receipt.gateway_id, None)
+        for group in joined:
+            self._places.joined(group.gateway_ids)
+            if self._wanted:
+                for gateway_id in group.gateway_ids:
+                    self._wanted.pop(gateway_id, None)
         self._keep_waiting(left)
         self._found.clear()
         self._read_bundles = max(self._read_bundles, *fresh, 0)
@@ -147,43 +149,50 @@ class JoinReceipts:
         if self._wanted:
             self._found |= {self._wanted[known] for known in record.gateway_ids if known in self._wanted}
 
-    def _match(self, bundles: Mapping[int, Sequence[RawReceipt]]) -> tuple[Matched, dict[int, list[RawReceipt]]]:
-        """What has found its message, and what of each bundle still waits."""
-        matched: Matched = []
-        left: dict[int, list[RawReceipt]] = {}
+    def _match(
+        self, bundles: Mapping[int, Sequence[RawReceipts]]
+    ) -> tuple[Told, list[RawReceipts], dict[int, list[RawReceipts]]]:
+        """What has found its messages: as told, and as it came; and what of each bundle still waits."""
+        told: Told = []
+        joined: list[RawReceipts] = []
+        left: dict[int, list[RawReceipts]] = {}
         for number, bundle in bundles.items():
             rest = left[number] = []
-            for receipt in bundle:
-                place = self._places.find(receipt.gateway_id)
-                if place is None:
-                    rest.append(receipt)
-                else:
-                    matched.append((receipt, place))
-        return matched, left
+            for group in bundle:
+                state = _DELIVERED if group.state == "DELIVRD" else _FAILED
+                places = self._places.find(group.gateway_ids)
+                if None in places:
+                    rest.append(group.only([place is None for place in places]))
+                    group = group.only([place is not None for place in places])  # noqa: PLW2901 - the rest of it
+                joined.append(group)
+                told += [(state, place) for place in places if place is not None]
+        return told, joined, left
 
-    def _keep_waiting(self, left: Mapping[int, list[RawReceipt]]) -> None:
+    def _keep_waiting(self, left: Mapping[int, list[RawReceipts]]) -> None:
         for number, rest in left.items():
             if rest:
                 self._waiting[number] = rest
-                self._wanted.update((receipt.gateway_id, number) for receipt in rest)
+                self._wanted.update((gateway_id, number) for group in rest for gateway_id in group.gateway_ids)
             else:
                 self._waiting.pop(number, None)
 
-    def _write(self, connection: Connection, *, matched: Matched, left: Mapping[int, Sequence[RawReceipt]]) -> None:
+    def _write(
+        self, connection: Connection, *, told: Told, left: Mapping[int, Sequence[RawReceipts]], step: str
+    ) -> None:
         by_batch: defaultdict[PlacedBatch, list[tuple[int, int]]] = defaultdict(list)
-        for receipt, (batch, position) in matched:
-            by_batch[batch].append((position, _DELIVERED if receipt.state == "DELIVRD" else _FAILED))
+        for state, (batch, position) in told:
+            by_batch[batch].append((position, state))
         known = receipts.states(connection, [batch.id for batch in by_batch])
         rows: list[tuple[str, str, int, bytes]] = []
         counted: list[tuple[PlacedBatch, int, int]] = []
-        for batch, told in by_batch.items():
-            states, news = _with(known.get(batch.id, b""), told)
+        for batch, news_of_it in by_batch.items():
+            states, news = _with(known.get(batch.id, b""), news_of_it)
             rows.append((batch.id, batch.appeal_id, batch.wave, states))
             if news and batch.wave:
                 counted.append((batch, news.count(_DELIVERED), news.count(_FAILED)))
         receipts.put_states(connection, rows)
         receipts.keep_only(connection, left)
-        self._report(connection, counted, _digest(matched))
+        self._report(connection, counted, step)
 
     def _report(self, connection: Connection, counted: Iterable[tuple[PlacedBatch, int, int]], step: str) -> None:
         waves: defaultdict[tuple[str, int], list[DeliveredBatch]] = defaultdict(list)
@@ -206,9 +215,9 @@ class JoinReceipts:
         )
 
 
-def _digest(matched: Matched) -> str:
+def _digest(joined: Iterable[RawReceipts]) -> str:
     """A name for this step: told again, it is the same event."""
-    told = "\n".join(f"{receipt.gateway_id} {receipt.state}" for receipt, _ in matched)
+    told = "\n".join(f"{group.state} {' '.join(group.gateway_ids)}" for group in joined)
     return blake2b(told.encode(), digest_size=12).hexdigest()
 
 

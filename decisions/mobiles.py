@@ -6,6 +6,7 @@ about the carrier.  Numbers of 179 belong to nobody: made-up members have them.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 _COUNTRY: Final = "+86"
@@ -15,6 +16,8 @@ _NATIONAL: Final = re.compile(
     r"1(?:3[0-9]{3}|5[0-35-9][0-9]{2}|8[0-9]{3}|7(?:[0-35-9][0-9]{2}|4(?:0[0-9]|1[0-2]|9[0-9]))"
     r"|9[0-35-9][0-9]{2}|6[2567][0-9]{2}|4[579][0-9]{2})[0-9]{6}"
 )
+
+_NATIONALS: Final = re.compile(f"{_NATIONAL.pattern}(?:\n{_NATIONAL.pattern})*")
 
 
 def mobile_of(text: str) -> str | None:
@@ -29,6 +32,14 @@ def mobile_of(text: str) -> str | None:
     else:
         national = digits[2:] if len(digits) == len("8613800138000") and digits.startswith("86") else digits
     return _COUNTRY + national if _NATIONAL.fullmatch(national) else None
+
+
+def mobiles_of(nationals: Sequence[str]) -> list[str] | None:
+    """Many at once: the numbers of these, each of which must be 11 plain digits; none if any is not."""
+    together = "\n".join(nationals)
+    if not _NATIONALS.fullmatch(together):
+        return None
+    return (_COUNTRY + together.replace("\n", "\n" + _COUNTRY)).split("\n")
 
 
 def is_made_up(mobile: str) -> bool:

@@ -108,10 +108,19 @@ class Incoming:
     key: str | None = None
 
 
-# Both are awaited before the gateway is told "received": whoever implements them commits first.
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """Receipts that say the same of several messages, whose ids and addresses run parallel."""
+
+    said: Receipt  # its id and its address are those of the first
+    gateway_ids: list[str]
+    addresses: list[str]
+
+
+# All are awaited before the gateway is told "received": whoever implements them commits first.
 OnIncoming = Callable[[Incoming], Awaitable[None]]
 OnReceipt = Callable[[Receipt], Awaitable[None]]
-OnReceipts = Callable[[Sequence[Receipt]], Awaitable[None]]
+OnReceipts = Callable[[Sequence[Receipts]], Awaitable[None]]
 
 
 class OptOutDoor(Protocol):

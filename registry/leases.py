@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, Connection, Float, Select, String, Table, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Float,
+    Insert,
+    Select,
+    String,
+    Table,
+    bindparam,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.lists import among_named, listed
@@ -47,21 +60,32 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+_THIS = LEASES.c.name == bindparam("asked")
+_LOCK = select(LEASES).where(_THIS).with_for_update()
+_TAKE = update(LEASES).where(_THIS).values({name: bindparam(name) for name in ("owner", "epoch", "until", "boot")})
+
+
+@cache
+def _vacancy(dialect_name: str) -> Insert:
+    inserting: Insert = (sqlite if dialect_name == "sqlite" else postgresql).insert(LEASES).on_conflict_do_nothing()
+    return inserting
+
+
 def acquire(connection: Connection, name: str, owner: str, *, seconds: float) -> Lease | None:
     """Take or renew the lease; none while somebody else holds it.  A new owner gets a higher epoch."""
     asked = boottime()
     now, boot = _now(connection)
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    vacant = dialect.insert(LEASES).values(name=name, owner="", epoch=0, until=0.0, boot=boot)
-    connection.execute(vacant.on_conflict_do_nothing())  # only a row that is there can be locked
-    row = connection.execute(select(LEASES).where(LEASES.c.name == name).with_for_update()).one()
+    row = connection.execute(_LOCK, {"asked": name}).first()
+    if row is None:  # only a row that is there can be locked
+        vacant = {"name": name, "owner": "", "epoch": 0, "until": 0.0, "boot": boot}
+        connection.execute(_vacancy(connection.dialect.name), vacant)
+        row = connection.execute(_LOCK, {"asked": name}).one()
     mine = row.owner == owner
     if not mine and row.boot == boot and row.until > now:
         return None
     epoch = row.epoch if mine else row.epoch + 1
-    connection.execute(
-        update(LEASES).where(LEASES.c.name == name).values(owner=owner, epoch=epoch, until=now + seconds, boot=boot)
-    )
+    taken = {"asked": name, "owner": owner, "epoch": epoch, "until": now + seconds, "boot": boot}
+    connection.execute(_TAKE, taken)
     return Lease(name, owner, epoch, asked + seconds)
 
 

@@ -1,9 +1,10 @@
 """Delivery receipts: stored raw before the gateway is answered, joined to their members in bulk later."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import compress
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -38,7 +39,7 @@ RAW = Table(
     METADATA,
     Column("number", Number, primary_key=True, autoincrement=True),
     Column("received_at", Moment, nullable=False),
-    Column("receipts", Text, nullable=False),  # JSON: a list of lists in the order of `RawReceipt`
+    Column("receipts", Text, nullable=False),  # JSON: a list of lists in the order of `RawReceipts`
     sqlite_autoincrement=True,
 )
 
@@ -63,12 +64,32 @@ class RawReceipt(NamedTuple):
     reference: str
 
 
+class RawReceipts(NamedTuple):
+    """Receipts that say the same of several messages: ids and addresses run parallel."""
+
+    state: str
+    error: str
+    reference: str
+    gateway_ids: list[str]
+    addresses: list[str]
+
+    def each(self) -> Iterator[RawReceipt]:
+        for gateway_id, address in zip(self.gateway_ids, self.addresses, strict=True):
+            yield RawReceipt(gateway_id, self.state, self.error, address, self.reference)
+
+    def only(self, kept: Sequence[bool]) -> "RawReceipts":
+        """Those that are kept."""
+        return self._replace(
+            gateway_ids=list(compress(self.gateway_ids, kept)), addresses=list(compress(self.addresses, kept))
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """Receipts that came together and are not joined yet."""
 
     number: int
-    receipts: list[RawReceipt]
+    receipts: list[RawReceipts]
 
 
 # Statements that are executed for every read of a link are put together once.
@@ -102,7 +123,7 @@ def _put_states(dialect_name: str) -> Insert:
     return putting
 
 
-def store(connection: Connection, bundles: Sequence[Sequence[RawReceipt]], at: datetime) -> None:
+def store(connection: Connection, bundles: Sequence[Sequence[RawReceipts]], at: datetime) -> None:
     """Keep these until they are joined."""
     if bundles:
         # Numbers must appear in their order: who has read up to one would never see a smaller one that commits later.
@@ -113,10 +134,10 @@ def store(connection: Connection, bundles: Sequence[Sequence[RawReceipt]], at: d
 def after(connection: Connection, number: int, limit: int, since: datetime) -> list[Bundle]:
     """Bundles in the order of arrival: at most `limit` with higher numbers that came at that moment or later."""
     rows = connection.execute(_AFTER, {"after": number, "since": since, "limit": limit})
-    return [Bundle(row.number, list(map(RawReceipt._make, from_json(row.receipts)))) for row in rows]
+    return [Bundle(row.number, list(map(RawReceipts._make, from_json(row.receipts)))) for row in rows]
 
 
-def keep_only(connection: Connection, left: Mapping[int, Sequence[RawReceipt]]) -> None:
+def keep_only(connection: Connection, left: Mapping[int, Sequence[RawReceipts]]) -> None:
     """Of these bundles only so much still waits; a bundle of which nothing is left goes."""
     gone = [number for number, receipts in left.items() if not receipts]
     rest = [{"kept": number, "receipts": to_json(receipts).decode()} for number, receipts in left.items() if receipts]

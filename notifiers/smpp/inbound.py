@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Sequence
 
 import structlog
 
-from notifiers.ports import Incoming, OnIncoming, OnReceipt, OnReceipts, Receipt
-from notifiers.smpp.codec import ProtocolError, ShortMessage
+from notifiers.ports import Incoming, OnIncoming, OnReceipt, OnReceipts, Receipts
+from notifiers.smpp.codec import ShortMessage
 from notifiers.smpp.incoming import PartOf, Words, decode_words, member_address, slot_of, words_of
 from notifiers.smpp.metrics import Brought, SMSMetrics
 from notifiers.smpp.reassembly import Collection, Reassembly
-from notifiers.smpp.receipts import ReceiptReader, is_receipt
+from notifiers.smpp.receipt_tables import ReceiptReader
+from notifiers.smpp.receipts import is_receipt
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.timing import Timing
 from notifiers.smpp.words import Status
@@ -62,24 +63,23 @@ class Inbound:
 
     async def receive_receipts(self, bodies: Sequence[bytes]) -> Status:
         """Like `receive`, for receipts that came together: they are committed together or pushed again together."""
-        receipts = [receipt for body in bodies if (receipt := self._receipt(body)) is not None]
-        self._metrics.brought(Brought.RECEIPT, len(receipts))
-        if len(receipts) < len(bodies):
+        receipts = self._receipts.read(bodies)
+        read = sum(len(group.gateway_ids) for group in receipts)
+        self._metrics.brought(Brought.RECEIPT, read)
+        if read < len(bodies):
             # Pushing them again would not make them any clearer.
-            unreadable = len(bodies) - len(receipts)
+            unreadable = len(bodies) - read
             self._metrics.brought(Brought.UNREADABLE, unreadable)
             LOG.warning("receipts name no message or no state", receipts=unreadable)
         return await self._commit(self._on_receipts(receipts)) if receipts else Status.ROK
 
-    def _receipt(self, body: bytes) -> Receipt | None:
-        try:
-            receipt = self._receipts.read(body)
-        except ProtocolError:
-            return None
-        return receipt and receipt._replace(address=member_address(receipt.address))
-
-    async def _one_by_one(self, receipts: Sequence[Receipt]) -> None:
-        await asyncio.gather(*(self._on_receipt(receipt) for receipt in receipts))
+    async def _one_by_one(self, receipts: Sequence[Receipts]) -> None:
+        each = [
+            group.said._replace(gateway_id=gateway_id, address=address)
+            for group in receipts
+            for gateway_id, address in zip(group.gateway_ids, group.addresses, strict=True)
+        ]
+        await asyncio.gather(*(self._on_receipt(receipt) for receipt in each))
 
     async def _part(self, message: ShortMessage, words: Words, part: PartOf) -> Status:
         """Parts are answered together, once the whole is committed.

@@ -26,10 +26,6 @@ _SPELLINGS: Final = {"DELIVERED": "DELIVRD", "UNDELIVERABLE": "UNDELIV", "ACCEPT
 # ACCEPTD means that somebody at the gateway read it for the member: that is not the end of it.
 _NOT_FINAL: Final = frozenset({"ENROUTE", "ACCEPTD"})
 _RECEIPTS: Final = frozenset({ESM.RECEIPT, ESM.INTERMEDIATE})
-# What stands before the id in the parameter that repeats it, less the parameter's length.
-_NAMES_THE_MESSAGE: Final = int(Tag.RECEIPTED_MESSAGE_ID).to_bytes(2, "big")
-_LONG_ENOUGH: Final = 4  # a shorter id may stand by chance where a longer one would
-_MOST_KNOWN: Final = 10_000
 _FIELD: Final = re.compile(r"\b(id|submit date|done date|stat|err):\s*([^\s:]*)", re.IGNORECASE)
 _BASES: Final = {"hex": 16, "decimal": 10}
 
@@ -98,44 +94,6 @@ def is_receipt_body(body: bytes) -> bool:
     """The same of a body that has not been read; False for one that cannot be."""
     end = body.find(0, body.find(0, body.find(0) + 3) + 3)
     return 0 < end < len(body) - 1 and body[end + 1] & ESM.TYPE_MASK in _RECEIPTS
-
-
-class ReceiptReader:
-    """Reads receipts that come by the hundred thousand.
-
-    Those of one mass message are alike but for the address and the id, which stands in the text and, where the gateway
-    sends optional parameters, once more there.  So what is left is read once and remembered.
-    """
-
-    def __init__(self, settings: SMSSettings) -> None:
-        self._settings = settings
-        self._known: dict[tuple[bytes, ...], Receipt] = {}
-
-    def read(self, body: bytes) -> Receipt | None:
-        """The receipt; none if it names no message or no state.  Raises `ProtocolError`."""
-        begin = body.find(0) + 3
-        end = body.find(0, begin)
-        first = body.find(b"id:", end) + len("id:")
-        last = body.find(b" ", first)
-        written = body[first:last]
-        again = body.find(written, last)
-        named = last - first >= _LONG_ENOUGH and body[again - 4 : again - 2] == _NAMES_THE_MESSAGE
-        if named:
-            rest: tuple[bytes, ...] = (body[end:first], body[last:again], body[again + last - first :])
-        else:
-            rest = (body[end:first], body[last:])
-        form = self._settings.response_ids if named else self._settings.receipt_ids
-        gateway_id = same_id(written.decode("latin-1"), form)
-        alike = self._known.get(rest)
-        if alike is not None:
-            _, state, final, error, _, reference, done_at = alike
-            return Receipt(gateway_id, state, final, error, body[begin:end].decode("latin-1"), reference, done_at)
-        receipt = read_receipt(ShortMessage.decode(body), self._settings)
-        if receipt is not None and receipt.gateway_id == gateway_id:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()  # the minute in them is over
-            self._known[rest] = receipt
-        return receipt
 
 
 def _c_text(octets: bytes | None) -> str:

@@ -72,7 +72,7 @@ class SimSettings(BaseModel):
         default=False, description="The text of a receipt names the id in decimal, as some gateways do"
     )
 
-    deliver_window: int = Field(default=256, ge=1, description="Unanswered deliver_sm per bind")
+    deliver_window: int = Field(default=1000, ge=1, description="Unanswered deliver_sm per bind")
     deliver_timeout: float = Field(
         default=10, gt=0, description="Seconds (real time) until a deliver_sm counts as unanswered"
     )

@@ -8,22 +8,22 @@ from sqlalchemy import Connection
 
 from registry import receipts
 from registry.database import Database
-from registry.receipts import Bundle, RawReceipt
+from registry.receipts import Bundle, RawReceipts
 from tests.registry.tables.waiting import wait_for_a_blocked_session
 
 NOW = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def _receipt(number: int) -> RawReceipt:
-    return RawReceipt(f"g-{number}", "DELIVRD", "000", "+8617912345678", "mass/a-1/1")
+def _receipt(number: int) -> RawReceipts:
+    return RawReceipts("DELIVRD", "000", "mass/a-1/1", [f"g-{number}"], ["+8617912345678"])
 
 
-def _store(connection: Connection, *bundles: list[RawReceipt], at: datetime = NOW) -> None:
+def _store(connection: Connection, *bundles: list[RawReceipts], at: datetime = NOW) -> None:
     receipts.store(connection, bundles, at)
 
 
 def _ids(found: list[Bundle]) -> list[list[str]]:
-    return [[receipt.gateway_id for receipt in bundle.receipts] for bundle in found]
+    return [[one.gateway_id for group in bundle.receipts for one in group.each()] for bundle in found]
 
 
 def test_receipts_are_read_in_the_order_of_arrival(connection: Connection):
@@ -36,7 +36,7 @@ def test_receipts_are_read_in_the_order_of_arrival(connection: Connection):
 
 
 def test_a_receipt_is_kept_as_it_came(connection: Connection):
-    odd = RawReceipt("g\t1", "DELIVRD", "成\n功", "+8617912345678", "mass/a-1/1")
+    odd = RawReceipts("DELIVRD", "成\n功", "mass/a-1/1", ["g\t1", "g2"], ["+8617912345678", ""])
     _store(connection, [odd])
     (found,) = receipts.after(connection, 0, 10, NOW)
     assert found.receipts == [odd]

@@ -1,0 +1,147 @@
+"""Receipts by the hundred thousand.
+
+Those of one mass message are alike but for the address and the id, which stands in the text and, where the gateway
+sends optional parameters, once more there.  So receipts of one length are laid under each other as the rows of a table;
+rows that are the same in all other columns are read once.  Whatever does not fit this picture is read one by one.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decisions.mobiles import mobiles_of
+from notifiers.ports import Receipt, Receipts
+from notifiers.smpp.codec import ProtocolError, ShortMessage
+from notifiers.smpp.incoming import member_address
+from notifiers.smpp.receipts import read_receipt, same_id
+from notifiers.smpp.settings import SMSSettings
+from notifiers.smpp.words import Tag
+
+# What stands before the id in the parameter that repeats it, less the parameter's length.
+_NAMES_THE_MESSAGE: Final = int(Tag.RECEIPTED_MESSAGE_ID).to_bytes(2, "big")
+_WORTH_A_TABLE: Final = 4
+_MOST_KNOWN: Final = 10_000
+_NUMBERING: Final = b"\x01\x01"  # type of number and numbering plan, whatever they are, before the digits
+_SPACE, _ZERO, _NINE = 0x20, 0x30, 0x39
+Table = NDArray[np.uint8]
+
+
+class Columns(NamedTuple):
+    """Where address and id stand in a body; `again` is where the id is repeated, -1 where it is not."""
+
+    address: slice
+    id: slice
+    again: int
+
+
+class ReceiptReader:
+    """Reads the bodies of deliver_sm that are receipts."""
+
+    def __init__(self, settings: SMSSettings) -> None:
+        self._settings = settings
+        self._known: dict[bytes, Receipt] = {}  # by all that is not id or address
+
+    def read(self, bodies: Sequence[bytes]) -> list[Receipts]:
+        """All of them, in groups that say the same.  One that names no message or no state, or is no SMPP, is left out."""
+        by_length: defaultdict[int, list[bytes]] = defaultdict(list)
+        for body in bodies:
+            by_length[len(body)].append(body)
+        found: list[Receipts] = []
+        for alike in by_length.values():
+            columns = _columns(alike[0]) if len(alike) >= _WORTH_A_TABLE else None
+            if columns is None:
+                found += self._one_by_one(alike)
+            else:
+                found += self._as_table(alike, columns)
+        return found
+
+    def _as_table(self, bodies: Sequence[bytes], columns: Columns) -> list[Receipts]:
+        table = np.frombuffer(b"".join(bodies), np.uint8).reshape(len(bodies), -1)
+        regular = _regular(table, columns)
+        rest = table.copy()
+        rest[:, columns.address] = rest[:, columns.id] = 0
+        if columns.again >= 0:
+            rest[:, _again(columns)] = 0
+        found: list[Receipts] = []
+        odd, left = ~regular, regular
+        while left.any():
+            first = int(left.argmax())
+            mine = left & (rest == rest[first]).all(axis=1)
+            left = left & ~mine
+            said = self._said(rest[first].tobytes(), bodies[first], columns)
+            if said is None:
+                odd |= mine
+            else:
+                ids, addresses = _text_of(table[mine, columns.id]), _text_of(table[mine, columns.address])
+                found.append(Receipts(said, self._spell(ids, columns), _member_addresses(addresses)))
+        return found + self._one_by_one([bodies[place] for place in np.flatnonzero(odd).tolist()])
+
+    def _said(self, rest: bytes, body: bytes, columns: Columns) -> Receipt | None:
+        """What all say that are the same as this one in the rest; none when the columns are not where they seemed."""
+        known = self._known.get(rest)
+        if known is not None:
+            return known
+        receipt = _read(body, self._settings)
+        seen = [body[column].decode("latin-1") for column in (columns.id, columns.address)]
+        if receipt is None or [receipt.gateway_id, receipt.address] != [*self._spell(seen[:1], columns), seen[1]]:
+            return None
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()  # the minute that stands in them is over
+        self._known[rest] = receipt
+        return receipt
+
+    def _spell(self, ids: list[str], columns: Columns) -> list[str]:
+        form = self._settings.response_ids if columns.again >= 0 else self._settings.receipt_ids
+        return ids if form == "text" else [same_id(each, form) for each in ids]
+
+    def _one_by_one(self, bodies: Sequence[bytes]) -> list[Receipts]:
+        receipts = [receipt for body in bodies if (receipt := _read(body, self._settings)) is not None]
+        return [Receipts(receipt, [receipt.gateway_id], [member_address(receipt.address)]) for receipt in receipts]
+
+
+def _read(body: bytes, settings: SMSSettings) -> Receipt | None:
+    try:
+        return read_receipt(ShortMessage.decode(body), settings)
+    except ProtocolError:
+        return None
+
+
+def _columns(body: bytes) -> Columns | None:
+    begin = body.find(0) + 1 + len(_NUMBERING)
+    end = body.find(0, begin)
+    first = body.find(b"id:", end) + len(b"id:")
+    last = body.find(b" ", first)
+    if not len(_NUMBERING) < begin < end < first < last:
+        return None
+    again = body.find(body[first:last], last)
+    if again < 0 or body[again - 4 : again - 2] != _NAMES_THE_MESSAGE:
+        again = -1
+    return Columns(slice(begin, end), slice(first, last), again)
+
+
+def _again(columns: Columns) -> slice:
+    return slice(columns.again, columns.again + columns.id.stop - columns.id.start)
+
+
+def _regular(table: Table, columns: Columns) -> NDArray[np.bool_]:
+    """Which rows have nothing but digits in the address, and one word, twice the same, for the id."""
+    digits, ids = table[:, columns.address], table[:, columns.id]
+    good = [(digits >= _ZERO).all(axis=1), (digits <= _NINE).all(axis=1), (ids > _SPACE).all(axis=1)]
+    if columns.again >= 0:
+        good.append((ids == table[:, _again(columns)]).all(axis=1))
+    regular: NDArray[np.bool_] = np.logical_and.reduce(good)
+    return regular
+
+
+def _text_of(column: Table) -> list[str]:
+    """The words of one column, all of one width."""
+    width, text = column.shape[1], column.tobytes().decode("latin-1")
+    return [text[place : place + width] for place in range(0, len(text), width)]
+
+
+def _member_addresses(digits: list[str]) -> list[str]:
+    national = [each.removeprefix("86") for each in digits]
+    return mobiles_of(national) or [member_address(each) for each in digits]
