@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
 from agents.alone import OneAtATime, alone
-from agents.places import Place, PlacedBatch, Places
+from agents.places import PlacedBatch, Places, batches_of
 from agents.routes import post
 from agents.settling import Settle
 from registry import ledger, outbox, receipts
@@ -29,10 +31,12 @@ SOURCE = "/muster/receipts"
 JOINED = Counter("muster_receipts_joined_total", "Receipts joined to their members", ["outcome"])
 _DELIVERED, _FAILED = 1, 2
 _RECORDS_AT_ONCE = 64  # as many, and as many bundles, as hold up everybody else for a few milliseconds
-_BUNDLES_AT_ONCE = 16
+_BUNDLES_AT_ONCE = 48
 _KEPT = timedelta(hours=72)  # gateways try no longer to reach a handset, so no receipt comes later
 
-Told = list[tuple[int, Place]]  # what a receipt said, and of whom
+Positions = NDArray[np.int64]
+States = NDArray[np.uint8]
+Told = list[tuple[int, list[int]]]  # what receipts said, and the places of those about whom they did
 
 
 class JoinReceipts:
@@ -91,7 +95,7 @@ class JoinReceipts:
         told, joined, left = self._match(looked_at)
         if told:
             await self._database.write(partial(self._write, told=told, left=left, step=_digest(joined)))
-            JOINED.labels(outcome="matched").inc(len(told))
+            JOINED.labels(outcome="matched").inc(sum(len(places) for _, places in told))
         # Only what has been committed is forgotten: a database that was away finds everything as it was.
         for group in joined:
             self._places.joined(group.gateway_ids)
@@ -161,11 +165,13 @@ class JoinReceipts:
             for group in bundle:
                 state = _DELIVERED if group.state == "DELIVRD" else _FAILED
                 places = self._places.find(group.gateway_ids)
-                if None in places:
+                known = [place for place in places if place is not None]
+                if len(known) < len(places):
                     rest.append(group.only([place is None for place in places]))
                     group = group.only([place is not None for place in places])  # noqa: PLW2901 - the rest of it
-                joined.append(group)
-                told += [(state, place) for place in places if place is not None]
+                if known:
+                    joined.append(group)
+                    told.append((state, known))
         return told, joined, left
 
     def _keep_waiting(self, left: Mapping[int, list[RawReceipts]]) -> None:
@@ -179,20 +185,34 @@ class JoinReceipts:
     def _write(
         self, connection: Connection, *, told: Told, left: Mapping[int, Sequence[RawReceipts]], step: str
     ) -> None:
-        by_batch: defaultdict[PlacedBatch, list[tuple[int, int]]] = defaultdict(list)
-        for state, (batch, position) in told:
-            by_batch[batch].append((position, state))
+        by_batch = self._by_batch(told)
         known = receipts.states(connection, [batch.id for batch in by_batch])
         rows: list[tuple[str, str, int, bytes]] = []
         counted: list[tuple[PlacedBatch, int, int]] = []
-        for batch, news_of_it in by_batch.items():
-            states, news = _with(known.get(batch.id, b""), news_of_it)
-            rows.append((batch.id, batch.appeal_id, batch.wave, states))
-            if news and batch.wave:
+        for batch, (positions, told_of_it) in by_batch.items():
+            before = np.frombuffer(known.get(batch.id, b"").ljust(int(positions.max()) + 1, b"\0"), np.uint8)
+            after = before.copy()
+            after[positions] = told_of_it
+            rows.append((batch.id, batch.appeal_id, batch.wave, after.tobytes()))
+            news = after[before == 0].tobytes()
+            if any(news) and batch.wave:
                 counted.append((batch, news.count(_DELIVERED), news.count(_FAILED)))
         receipts.put_states(connection, rows)
         receipts.keep_only(connection, left)
         self._report(connection, counted, step)
+
+    def _by_batch(self, told: Told) -> dict[PlacedBatch, tuple[Positions, States]]:
+        """For each batch the positions about which something was said, and what, in the order in which it came."""
+        places = np.concatenate([np.array(found, np.int64) for _, found in told])
+        states = np.repeat(np.array([state for state, _ in told], np.uint8), [len(found) for _, found in told])
+        numbers, positions = batches_of(places)
+        order = np.argsort(numbers, kind="stable")
+        cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+        return {
+            self._places.batch(int(places[mine[0]])): (positions[mine], states[mine])
+            for mine in np.split(order, cuts)
+            if len(mine)
+        }
 
     def _report(self, connection: Connection, counted: Iterable[tuple[PlacedBatch, int, int]], step: str) -> None:
         waves: defaultdict[tuple[str, int], list[DeliveredBatch]] = defaultdict(list)
@@ -219,16 +239,3 @@ def _digest(joined: Iterable[RawReceipts]) -> str:
     """A name for this step: told again, it is the same event."""
     told = "\n".join(f"{group.state} {' '.join(group.gateway_ids)}" for group in joined)
     return blake2b(told.encode(), digest_size=12).hexdigest()
-
-
-def _with(known: bytes, told: Iterable[tuple[int, int]]) -> tuple[bytes, list[int]]:
-    """The states of a batch with these (position, state), and the states of positions that had none before."""
-    states = bytearray(known)
-    news: list[int] = []
-    for position, state in told:
-        if position >= len(states):
-            states.extend(bytes(position + 1 - len(states)))
-        if not states[position]:
-            news.append(state)
-        states[position] = state
-    return bytes(states), news

@@ -3,7 +3,10 @@
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Self
+from functools import cache
+from typing import Any, Final, Self
+
+import numpy as np
 
 from notifiers.smpp.words import VERSION, Status
 
@@ -26,6 +29,13 @@ class ProtocolError(Exception):
 
 def pdu(command: int, status: int, sequence: int, body: bytes = b"") -> bytes:
     return HEADER.pack(HEADER_SIZE + len(body), command, status, sequence) + body
+
+
+@cache
+def pdus_of(length: int) -> np.dtype[Any]:
+    """The rows of a table of PDUs of this length."""
+    fields = [("length", ">u4"), ("command", ">u4"), ("status", ">u4"), ("sequence", ">u4")]
+    return np.dtype([*fields, ("body", f"V{length - HEADER_SIZE}")])
 
 
 def c_octets(value: bytes, longest: int) -> bytes:

@@ -2,12 +2,11 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Sequence
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from notifiers.smpp.codec import HEADER_SIZE
+from notifiers.smpp.codec import HEADER_SIZE, pdus_of
 from notifiers.smpp.shipment import Shipment
 from notifiers.smpp.timing import Timer
 from notifiers.smpp.words import Command
@@ -120,7 +119,7 @@ def clean_run(buffer: bytes, at: int, length: int, sequence: int, flight: Flight
     count = min((len(buffer) - at) // length, flight.left)
     if count < _SHORTEST_RUN or sequence != flight.first + done or flight.left != len(flight.answers) - done:
         return []
-    answers = np.frombuffer(buffer, _answers_of(length), count, at)
+    answers = np.frombuffer(buffer, pdus_of(length), count, at)
     good = (
         (answers["length"] == length)
         & (answers["command"] == _SUBMIT_SM_RESP)
@@ -132,9 +131,3 @@ def clean_run(buffer: bytes, at: int, length: int, sequence: int, flight: Flight
     size = length - HEADER_SIZE
     bodies = answers["body"][:count].tobytes()
     return [bodies[place : place + size] for place in range(0, count * size, size)] if size else [b""] * count
-
-
-@cache
-def _answers_of(length: int) -> np.dtype[Any]:
-    fields = [("length", ">u4"), ("command", ">u4"), ("status", ">u4"), ("sequence", ">u4")]
-    return np.dtype([*fields, ("body", f"V{length - HEADER_SIZE}")])

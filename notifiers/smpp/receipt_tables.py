@@ -14,19 +14,43 @@ from numpy.typing import NDArray
 
 from decisions.mobiles import mobiles_of
 from notifiers.ports import Receipt, Receipts
-from notifiers.smpp.codec import ProtocolError, ShortMessage
+from notifiers.smpp.codec import HEADER_SIZE, ProtocolError, ShortMessage, pdus_of
 from notifiers.smpp.incoming import member_address
-from notifiers.smpp.receipts import read_receipt, same_id
+from notifiers.smpp.receipts import is_receipt_body, read_receipt, same_id
 from notifiers.smpp.settings import SMSSettings
-from notifiers.smpp.words import Tag
+from notifiers.smpp.words import Command, Tag
 
 # What stands before the id in the parameter that repeats it, less the parameter's length.
 _NAMES_THE_MESSAGE: Final = int(Tag.RECEIPTED_MESSAGE_ID).to_bytes(2, "big")
 _WORTH_A_TABLE: Final = 4
 _MOST_KNOWN: Final = 10_000
 _NUMBERING: Final = b"\x01\x01"  # type of number and numbering plan, whatever they are, before the digits
+_DELIVER_SM: Final = int(Command.DELIVER_SM)
 _SPACE, _ZERO, _NINE = 0x20, 0x30, 0x39
 Table = NDArray[np.uint8]
+
+
+def receipt_run(buffer: bytes, at: int, length: int) -> tuple[list[int], list[bytes]]:
+    """Sequence numbers and bodies of the receipts that follow each other here: all deliver_sm of one length with the
+    fields before the message class where the first has them.  Empty where that is not so: then they are read one by one.
+    """  # noqa: D205
+    count = (len(buffer) - at) // length
+    body = buffer[at + HEADER_SIZE : at + length]
+    if count < _WORTH_A_TABLE or not is_receipt_body(body):
+        return [], []
+    pdus = np.frombuffer(buffer, pdus_of(length), count, at)
+    table = pdus["body"].copy().view(np.uint8).reshape(count, -1)
+    begin = body.find(0) + 1 + len(_NUMBERING)
+    address = slice(begin, body.find(0, begin))
+    until = body.find(0, address.stop + 1 + len(_NUMBERING)) + 2  # past the message class
+    same = table[:, :until] == table[0, :until]
+    same[:, address] = (table[:, address] >= _ZERO) & (table[:, address] <= _NINE)
+    good = same.all(axis=1) & (pdus["length"] == length) & (pdus["command"] == _DELIVER_SM)
+    if not good.all():
+        count = int(good.argmin())
+    size = length - HEADER_SIZE
+    octets = table[:count].tobytes()
+    return pdus["sequence"][:count].tolist(), [octets[n : n + size] for n in range(0, count * size, size)]
 
 
 class Columns(NamedTuple):

@@ -11,6 +11,7 @@ import structlog
 from notifiers.smpp.codec import HEADER, HEADER_SIZE, LARGEST_PDU, ProtocolError, ShortMessage, pdu
 from notifiers.smpp.flight import Flight, Flights, clean_run
 from notifiers.smpp.metrics import SMSMetrics
+from notifiers.smpp.receipt_tables import receipt_run
 from notifiers.smpp.receipts import is_receipt_body
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.shipment import Fate, Shipment
@@ -21,6 +22,7 @@ LOG = structlog.get_logger("muster.sms")
 MOST_DELIVERIES: Final = 2000
 _SUBMIT_SM_RESP: Final = int(Command.SUBMIT_SM_RESP)
 _TAKEN: Final = struct.Struct(">IIIIx")  # deliver_sm_resp: a header and an empty message_id
+_DELIVER_SM: Final = int(Command.DELIVER_SM)
 _NACK: Final = int(Command.GENERIC_NACK)
 _UNANSWERABLE: Final = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
 
@@ -195,6 +197,9 @@ class Session(asyncio.Protocol):
                 raise ProtocolError(Status.RINVCMDLEN, "a length that no PDU has")
             if end > size:
                 break
+            if command == _DELIVER_SM and (brought := self._receipt_run(buffer, at, length)):
+                at += length * brought
+                continue
             known = flights.find(sequence) if command in (_SUBMIT_SM_RESP, _NACK) else None
             if known is None:
                 self._other(command, status, sequence, buffer[at + HEADER_SIZE : end])
@@ -261,8 +266,20 @@ class Session(asyncio.Protocol):
         LOG.warning("the gateway sent what cannot be read", reason=str(error))
         self._write(pdu(Command.GENERIC_NACK, error.status, sequence))
 
+    def _receipt_run(self, buffer: bytes, at: int, length: int) -> int:
+        """Take in receipts that follow each other here, alike in length and form; how many they are, 0 if none."""
+        if self._receive_receipts is None or self._slowing_down:
+            return 0
+        sequences, bodies = receipt_run(buffer, at, length)
+        self._receipts += zip(sequences, bodies, strict=True)
+        return len(sequences)
+
+    @property
+    def _slowing_down(self) -> bool:
+        return self.deaf or len(self._deliveries) >= MOST_DELIVERIES
+
     def _deliver(self, sequence: int, body: bytes) -> None:
-        if self.deaf or len(self._deliveries) >= MOST_DELIVERIES:
+        if self._slowing_down:
             # Slow down the gateway, but never the reading: answers to what we sent come by the same way.
             self._write(pdu(Command.DELIVER_SM_RESP, Status.RX_T_APPN, sequence, b"\0"))
             return
