@@ -111,11 +111,18 @@ class JoinReceipts:
         """What waits for a message whose answer never came, and is about somebody uncertain, waits no more."""
         if not self._waiting:
             return
-        settled = await self._settle(receipt for bundle in self._waiting.values() for receipt in bundle)
+        waiting = {
+            number: [(group, list(group.each())) for group in bundle] for number, bundle in self._waiting.items()
+        }
+        settled = await self._settle(one for bundle in waiting.values() for _, each in bundle for one in each)
         left = {
-            number: [receipt for receipt in bundle if receipt not in settled]
-            for number, bundle in self._waiting.items()
-            if not settled.isdisjoint(bundle)
+            number: [
+                group.only([one not in settled for one in each])
+                for group, each in bundle
+                if not settled.issuperset(each)
+            ]
+            for number, bundle in waiting.items()
+            if any(not settled.isdisjoint(each) for _, each in bundle)
         }
         if left:
             await self._database.write(partial(receipts.keep_only, left=left))
