@@ -111,19 +111,16 @@ class JoinReceipts:
         """What waits for a message whose answer never came, and is about somebody uncertain, waits no more."""
         if not self._waiting:
             return
-        waiting = {
-            number: [(group, list(group.each())) for group in bundle] for number, bundle in self._waiting.items()
-        }
-        settled = await self._settle(one for bundle in waiting.values() for _, each in bundle for one in each)
-        left = {
-            number: [
-                group.only([one not in settled for one in each])
-                for group, each in bundle
-                if not settled.issuperset(each)
-            ]
-            for number, bundle in waiting.items()
-            if any(not settled.isdisjoint(each) for _, each in bundle)
-        }
+        settled = await self._settle(
+            one for bundle in self._waiting.values() for group in bundle for one in group.each()
+        )
+        if not settled:
+            return
+        left: dict[int, list[RawReceipts]] = {}
+        for number, bundle in self._waiting.items():
+            rest = [group.only([one not in settled for one in group.each()]) for group in bundle]
+            if [len(group.gateway_ids) for group in rest] != [len(group.gateway_ids) for group in bundle]:
+                left[number] = [group for group in rest if group.gateway_ids]
         if left:
             await self._database.write(partial(receipts.keep_only, left=left))
             for receipt in settled:
