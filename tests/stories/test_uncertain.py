@@ -4,7 +4,8 @@ time only where the officer chose so.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,16 +50,23 @@ def until(what: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.slow
-def test_who_is_uncertain_is_named_settled_and_asked_again_only_where_the_officer_chose_so(tmp_path: Path):
+@contextmanager
+def rehearsal(folder: Path, *, receipts: float) -> Iterator[tuple[House, Gateway]]:
+    """Members and a gateway that brings this share of the receipts; nobody works yet."""
     clock = {"MUSTER_CLOCK__START": datetime.now(UTC).isoformat(), "MUSTER_CLOCK__SPEED": "30"}
-    house = House(tmp_path / "home", {"MUSTER_SMS__SIMULATOR": "true", "MUSTER_SMS__PORT": str(free_port()), **clock})
-    table = members_csv(tmp_path / "members.csv", *({"mobile": f"1790000{n:04d}"} for n in range(1, MEMBERS + 1)))
+    house = House(folder / "home", {"MUSTER_SMS__SIMULATOR": "true", "MUSTER_SMS__PORT": str(free_port()), **clock})
+    table = members_csv(folder / "members.csv", *({"mobile": f"1790000{n:04d}"} for n in range(1, MEMBERS + 1)))
     house.ask("members", "import", str(table))
     http = free_port()
     gateway = Gateway(f"http://127.0.0.1:{http}")
-    words = ("smsc-sim", "--port", house.settings["MUSTER_SMS__PORT"], "--http-port", str(http), "--receipts", "0.5")
-    with house.running(*words, ready=lambda: page(f"{gateway.url}/health") != ""), house.working():
+    words = ("smsc-sim", "--port", house.settings["MUSTER_SMS__PORT"], "--http-port", str(http))
+    with house.running(*words, "--receipts", str(receipts), ready=lambda: page(f"{gateway.url}/health") != ""):
+        yield house, gateway
+
+
+@pytest.mark.slow
+def test_who_is_uncertain_is_named_settled_and_asked_again_only_where_the_officer_chose_so(tmp_path: Path):
+    with rehearsal(tmp_path, receipts=0.5) as (house, gateway), house.working():
         missed = _cut_off(house, gateway, NIGHT % "")
         repeated = _cut_off(house, gateway, NIGHT % "" + RATHER_REPEAT)
         house.ask("appeal", "pause", repeated)
@@ -82,6 +90,25 @@ def test_who_is_uncertain_is_named_settled_and_asked_again_only_where_the_office
         assert f"{len(left)} uncertain" in shown
         assert "settled by receipts" in shown
         assert house.ask("replay", repeated, "--check")["equal"] is True
+
+
+@pytest.mark.slow
+def test_whom_a_killed_worker_leaves_uncertain_is_asked_once_more_by_its_successor(tmp_path: Path):
+    with rehearsal(tmp_path, receipts=0) as (house, gateway):
+        with house.working() as worker:
+            gateway.tell("/misbehave", {"latency_ms": 600_000})
+            appeal = house.launch(NIGHT % "" + RATHER_REPEAT)
+            until(lambda: gateway.seen(appeal) == MEMBERS)
+            worker.kill()
+        gateway.tell("/misbehave")
+        assert gateway.doubled(appeal) == {}
+        with house.working():
+            until(lambda: house.ask("appeal", "status", appeal)["asked_again"] == MEMBERS)
+            assert gateway.doubled(appeal) == {_number(member): 2 for member in range(1, MEMBERS + 1)}
+            assert _uncertain(house, appeal) == []
+            facts = house.ask("replay", appeal, "--check")
+            assert facts["equal"] is True
+            assert [fact["type"] for fact in facts["facts"]].count("muster.repeat-ordered") >= 1
 
 
 def _cut_off(house: House, gateway: Gateway, spec: str) -> str:
