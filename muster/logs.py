@@ -4,7 +4,9 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+_QUOTES = ("DETAIL:", "CONTEXT:")
 
 
 def set_up_logs(level: str = "info") -> None:
@@ -14,6 +16,8 @@ def set_up_logs(level: str = "info") -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            without_values,
             *(_for_a_person() if person else _for_programs()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -29,10 +33,17 @@ def set_up_logs(level: str = "info") -> None:
     )
 
 
+def without_values(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """PostgreSQL quotes in a line of its own the values that broke a rule: a number or a card, for all we know."""
+    if exception := event.get("exception"):
+        lines = str(exception).splitlines()
+        event["exception"] = "\n".join(line for line in lines if not line.lstrip().startswith(_QUOTES))
+    return event
+
+
 def _for_programs() -> tuple[Processor, ...]:
     return (
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(ensure_ascii=False),
     )
 

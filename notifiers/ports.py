@@ -1,6 +1,6 @@
 """What every channel offers, and what it needs from the rest of the house."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -117,6 +117,15 @@ class Receipts:
     addresses: list[str]
 
 
+# Those of these members who must not be written to any more, asked like `may_send`; what they want may have changed since.
+Silent = Callable[[Sequence[int]], Collection[int]]
+
+
+def nobody(_members: Sequence[int]) -> Collection[int]:
+    """`Silent` where nobody's wishes are known."""
+    return ()
+
+
 # All are awaited before the gateway is told "received": whoever implements them commits first.
 OnIncoming = Callable[[Incoming], Awaitable[None]]
 OnReceipt = Callable[[Receipt], Awaitable[None]]
@@ -154,10 +163,12 @@ class Notifier(Protocol):
         *,
         urgent: bool = False,
         members: Sequence[int] = (),
+        silent: Silent = nobody,
     ) -> Outcomes:
-        """One outcome per address, in order.  `members`, parallel to `addresses` (0: nobody), is for signed links.
+        """One outcome per address, in order.  `members` runs parallel to `addresses` (0: nobody).
 
         `may_send` is asked immediately before every write and every retry; once it says no, what is unwritten is
-        `HELD`.  A link that is lost makes what was written and not answered `UNCERTAIN`.  Never raises for the
-        gateway's sake; cancelling it leaves everything that was written uncertain.
+        `HELD`.  So is, alone, a message to somebody whom `silent` names at that moment, unless a part of it has left.
+        A link that is lost makes what was written and not answered `UNCERTAIN`.  Never raises for the gateway's sake;
+        cancelling it leaves everything that was written uncertain.
         """

@@ -11,14 +11,14 @@ import structlog
 
 from decisions.mobiles import is_made_up
 from decisions.segments import TextTooLong
-from notifiers.ports import Letter, OnIncoming, OnReceipt, OnReceipts, Outcome, Outcomes, State
+from notifiers.ports import Letter, OnIncoming, OnReceipt, OnReceipts, Outcome, Outcomes, Silent, State, nobody
 from notifiers.smpp.bucket import TokenBucket
 from notifiers.smpp.inbound import Inbound
 from notifiers.smpp.link import Link, Role, Surroundings, open_session, unbind
 from notifiers.smpp.metrics import Barred, SMSMetrics
 from notifiers.smpp.receipts import same_id
 from notifiers.smpp.settings import SMSSettings
-from notifiers.smpp.shipment import Shipment
+from notifiers.smpp.shipment import Permission, Shipment
 from notifiers.smpp.template import Composer
 from notifiers.smpp.timing import Timing
 from notifiers.smpp.traffic import Traffic
@@ -122,11 +122,13 @@ class SMSNotifier:
         may_send: Callable[[], bool],
         *,
         urgent: bool = False,
-        members: Sequence[int] = (),  # noqa: ARG002 - text messages carry no signed links
+        members: Sequence[int] = (),
+        silent: Silent = nobody,
     ) -> Outcomes:
         """See `ports.Notifier`.  Raises ValueError for a letter that no gateway takes: a bug of the caller's."""
         numbers, barred = self._numbers(addresses)
-        sent = await self._ship(letter, numbers, may_send, urgent=urgent)
+        to = members if not barred else [each for place, each in enumerate(members) if place not in barred]
+        sent = await self._ship(letter, numbers, Permission(may_send, silent, to), urgent=urgent)
         outcomes = _with_barred(sent, barred, len(addresses)) if barred else sent
         for state, count in Counter(outcomes.states).items():
             self._metrics.settled(State(state), count)
@@ -138,7 +140,7 @@ class SMSNotifier:
         await unbind(await open_session(self._around, role), self._settings.close_seconds)
 
     async def _ship(
-        self, letter: Letter, numbers: Sequence[bytes], may_send: Callable[[], bool], *, urgent: bool
+        self, letter: Letter, numbers: Sequence[bytes], permission: Permission, *, urgent: bool
     ) -> Outcomes:
         self._concatenation += 1
         try:
@@ -147,7 +149,7 @@ class SMSNotifier:
             LOG.error("a letter has more parts than a text message can have")  # noqa: TRY400 - no text in logs
             self._metrics.barred(Barred.TOO_LONG)
             return Outcomes.of([_BARRED[Barred.TOO_LONG]] * len(numbers))
-        shipment = Shipment(template, numbers, may_send, urgent=urgent)
+        shipment = Shipment(template, numbers, permission, urgent=urgent)
         self._traffic.ship(shipment)
         await shipment.settled
         return shipment.outcomes(self._spell)

@@ -56,8 +56,8 @@ class Gate:
         if purpose is not None and self._silent:
             found |= {
                 member
-                for member in members
-                for of, by in self._silent.get(member, ())
+                for member in self._silent.keys() & members
+                for of, by in self._silent[member]
                 if (of is None or of == purpose) and (by is None or by == channel)
             }
         return found

@@ -246,7 +246,7 @@ class Lane:
 
     def _listening(self, batch: Batch, claimed: Claimed, group: Group) -> Group:
         """Without those who have asked to hear no more since the claim was read."""
-        silent = self._shared.gate.silent(group.members, batch.purpose, batch.draft.channel)
+        silent = self._silent(batch, group.members)
         if not silent:
             return group
         for position, member_id in zip(group.positions, group.members, strict=True):
@@ -269,6 +269,7 @@ class Lane:
             partial(self._may_send, batch),
             urgent=self._urgent,
             members=group.members,
+            silent=partial(self._silent, batch),
         )
 
     def _notifier(self, batch: Batch) -> Notifier:
@@ -276,6 +277,9 @@ class Lane:
         if channel not in self._shared.notifiers:
             raise Busy(f"{channel} is not set up in this worker: see docs/cli.md, Settings, and start it again")
         return self._shared.notifiers[channel]
+
+    def _silent(self, batch: Batch, members: Sequence[int]) -> set[int]:
+        return self._shared.gate.silent(members, batch.purpose, batch.draft.channel)
 
     def _may_send(self, batch: Batch) -> bool:
         return self._shared.leases.valid(batch.lease) and not self._stopped(batch)

@@ -76,7 +76,7 @@ class Carrier:
         parcel = shared.lanes.take()
         if parcel is None or parcel.settled:
             shared.bucket.give_back()
-        elif not parcel.batch.may_send():
+        elif not parcel.may_send():
             shared.bucket.give_back()
             parcel.settle(State.HELD)
         else:

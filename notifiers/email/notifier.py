@@ -18,7 +18,7 @@ from notifiers.email.pace import Brake, Clock, LetterWindow, Sleep, TokenBucket
 from notifiers.email.parcels import Batch, Lanes, Parcel, hold
 from notifiers.email.rendering import Renderer, deliverable
 from notifiers.email.settings import EmailSettings
-from notifiers.ports import Letter, Outcome, Outcomes, State, Window
+from notifiers.ports import Letter, Outcome, Outcomes, Silent, State, Window, nobody
 
 ASKED_EVERY = 0.1  # seconds between two questions of `may_send` while letters wait for a connection
 GRACE = 5.0  # seconds that letters under way get when the channel closes
@@ -95,13 +95,14 @@ class EmailNotifier:
         *,
         urgent: bool = False,
         members: Sequence[int] = (),
+        silent: Silent = nobody,
     ) -> Outcomes:
         """One outcome per address, in order.  The gateway id is the letter's nonce, by which a bounce names it.
 
         A refusal of the sender, a full queue, a throttle and a missing server are waited out.  A mailbox that is busy
         for now is tried `attempts` times and then refused with the server's 4xx code.
         """
-        batch = Batch(len(addresses), may_send)
+        batch = Batch(len(addresses), may_send, silent)
         parcels = self._parcels(letter, addresses, members, batch, urgent=urgent)
         for parcel in parcels:
             self._lanes.put(parcel)
@@ -139,6 +140,7 @@ class EmailNotifier:
                 continue
             nonce = self._nonce()
             sender, recipient = self._renderer.envelope(address, nonce)
-            content = self._renderer.content(rendered, address, members[place] if members else 0, nonce)
-            parcels.append(Parcel(batch, place, nonce, sender, recipient, content, urgent=urgent))
+            member = members[place] if members else 0
+            content = self._renderer.content(rendered, address, member, nonce)
+            parcels.append(Parcel(batch, place, nonce, sender, recipient, content, member, urgent=urgent))
         return parcels

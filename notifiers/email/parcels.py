@@ -5,14 +5,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from notifiers.ports import Outcome, State
+from notifiers.ports import Outcome, Silent, State, nobody
 
 
 class Batch:
     """The outcomes of one `send`, each settled exactly once."""
 
-    def __init__(self, size: int, may_send: Callable[[], bool]) -> None:
+    def __init__(self, size: int, may_send: Callable[[], bool], silent: Silent = nobody) -> None:
         self.may_send = may_send
+        self.silent = silent
         self._outcomes: list[Outcome | None] = [None] * size
         self._left = size
         self._done = asyncio.Event()
@@ -53,6 +54,7 @@ class Parcel:
     sender: bytes  # the MAIL command
     recipient: bytes  # the RCPT command
     content: bytes
+    member: int = 0  # 0: nobody
     urgent: bool = False
     tries: int = 0
     seen_sent: int = 0  # how many letters had left when this one last got stuck
@@ -62,6 +64,10 @@ class Parcel:
     @property
     def settled(self) -> bool:
         return self.batch.settled(self.place)
+
+    def may_send(self) -> bool:
+        """Asked immediately before every write."""
+        return self.batch.may_send() and not self.batch.silent((self.member,))
 
     def settle(self, state: State, status: int = 0, *, bad_address: bool = False) -> None:
         gateway_id = self.nonce if state is State.SENT else ""

@@ -52,7 +52,7 @@ class Wire(asyncio.Protocol):
             if not reply.accepts(stage):
                 await self._abandon(reply)
                 return judge(stage, reply), stage, reply.code
-            if not parcel.batch.may_send():
+            if not parcel.may_send():
                 # After DATA there is no way back but the end of the session: without the final dot nothing was sent.
                 self.abort()
                 return Fate.HELD, stage, 0

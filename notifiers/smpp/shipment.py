@@ -8,9 +8,10 @@ and the rest may not follow.  It is HELD only when the gateway has none of it.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
-from notifiers.ports import Outcome, Outcomes, State
+from notifiers.ports import Outcome, Outcomes, Silent, State, nobody
 from notifiers.smpp.template import Template
 
 
@@ -22,15 +23,23 @@ class Fate(IntEnum):
     HELD = -3
 
 
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Asked immediately before every write: may anything leave, and who of these members must not be written to."""
+
+    may_send: Callable[[], bool]
+    silent: Silent = nobody
+    members: Sequence[int] = ()  # parallel to the numbers; empty: nobody is known
+
+
 class Shipment:
     """Indices number the PDUs, address by address, part by part."""
 
-    def __init__(
-        self, template: Template, numbers: Sequence[bytes], may_send: Callable[[], bool], *, urgent: bool
-    ) -> None:
+    def __init__(self, template: Template, numbers: Sequence[bytes], permission: Permission, *, urgent: bool) -> None:
         count = len(numbers) * template.parts
         self.urgent = urgent
-        self.may_send = may_send
+        self.may_send = permission.may_send
+        self._permission = permission
         self.attempts: Counter[int] = Counter()
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._again: deque[int] = deque()
@@ -54,7 +63,27 @@ class Shipment:
         return self.settled.done()
 
     def take(self, count: int) -> Sequence[int]:
-        """The next indices to write, in one unbroken run where nothing is written again."""
+        """The next indices to write, in one unbroken run where nothing is written again; whoever wants to hear no more is
+        left out.  May be empty while more is unwritten.
+        """  # noqa: D205
+        indices = self._next(count)
+        if not self._permission.members:
+            return indices
+        parts, members = self._template.parts, self._permission.members
+        silent = self._permission.silent([members[index // parts] for index in indices])
+        if not silent:
+            return indices
+        kept = []
+        for index in indices:
+            # A message of which a part has left goes on: half of it would help nobody.
+            begun = index % parts and self._statuses[index - index % parts] != Fate.HELD
+            if begun or members[index // parts] not in silent:
+                kept.append(index)
+            else:
+                self.settle(index, Fate.HELD)
+        return kept
+
+    def _next(self, count: int) -> Sequence[int]:
         again = self._again
         if again:
             return [again.popleft() for _ in range(min(count, len(again)))]
@@ -86,7 +115,7 @@ class Shipment:
 
     def hold(self) -> None:
         """What is unwritten stays unwritten."""
-        while indices := self.take(self.unwritten):
+        while indices := self._next(self.unwritten):
             for index in indices:
                 self.settle(index, Fate.HELD)
 

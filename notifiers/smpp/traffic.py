@@ -206,9 +206,10 @@ class Traffic:
             return False
         lane.popleft()
         indices = shipment.take(tokens)
-        self._bucket.spend(len(indices))
-        link.session.submit(shipment, indices)
-        self._pulse.wake()
+        if indices:
+            self._bucket.spend(len(indices))
+            link.session.submit(shipment, indices)
+            self._pulse.wake()
         if shipment.unwritten:
             lane.append(shipment)
         return True

@@ -12,7 +12,7 @@ from streams.errors import LogUnreachable
 from streams.topics import Topic
 
 BOOTSTRAP_MS = 8_000  # so long a person waits to hear that no broker answers; the library would take half a minute
-_SEEN_SECONDS = 15
+_SEEN_SECONDS = 60
 
 
 @contextmanager

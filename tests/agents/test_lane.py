@@ -16,7 +16,7 @@ from agents.dispatch.gate import Gate
 from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
-from notifiers.ports import Letter, Outcome, Outcomes, State
+from notifiers.ports import Letter, Outcome, Outcomes, Silent, State, nobody
 from notifiers.smpp.window import Window
 from registry import ledger, selections
 from registry.appeals import APPEALS
@@ -70,6 +70,7 @@ class Phonebox:
         *,
         urgent: bool = False,
         members: Sequence[int] = (),
+        silent: Silent = nobody,
     ) -> Outcomes:
         await asyncio.sleep(0)
         if not may_send():

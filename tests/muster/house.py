@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from muster.cli import app
 from tests.servers.process import ServerProcess, free_port
 
-START_SECONDS = 40
+START_SECONDS = 90
 IMPATIENT = """
 import streams.kafka.admin
 streams.kafka.admin.BOOTSTRAP_MS = 300

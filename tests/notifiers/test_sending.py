@@ -140,6 +140,35 @@ async def test_throttled_messages_are_held_once_may_send_says_no(smsc, channel):
     assert len(smsc.submitted) == 5
 
 
+async def test_who_wants_to_hear_no_more_is_left_out_even_of_what_waits_for_another_try(smsc, channel):
+    quiet: set[int] = set()
+
+    def script(submitted: Submitted) -> None:
+        quiet.add(102)
+        submitted.answer(THROTTLED if len(smsc.submitted) <= 3 else 0)
+
+    smsc.script = script
+    sms = await channel()
+    outcomes = await sms.send(LETTER, numbers(3), yes, members=[101, 102, 103], silent=quiet.intersection)
+    assert states(outcomes) == [State.SENT, State.HELD, State.SENT]
+    assert len(smsc.submitted) == 5
+
+
+async def test_a_long_message_of_which_a_part_has_left_goes_on(smsc, channel):
+    quiet: set[int] = set()
+
+    def script(submitted: Submitted) -> None:
+        quiet.update((101, 102))
+        submitted.answer()
+
+    smsc.script = script
+    sms = await channel(window=1, binds=1)
+    long = replace(LETTER, text="急" * 100)
+    outcomes = await sms.send(long, numbers(2), yes, members=[101, 102], silent=quiet.intersection)
+    assert states(outcomes) == [State.SENT, State.HELD]
+    assert len(smsc.submitted) == 2
+
+
 async def test_transient_errors_are_tried_again_a_few_times(smsc, channel):
     smsc.script = statuses(0x08, 0x45)(smsc)
     sms = await channel(attempts=3)

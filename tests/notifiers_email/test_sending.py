@@ -124,6 +124,21 @@ async def test_once_may_send_says_no_the_rest_is_held(server, make_notifier, let
     assert len(sent) <= 50  # it is asked twice for each letter: before the commands and before the letter itself
 
 
+async def test_who_wants_to_hear_no_more_is_left_out_of_what_still_waits(server, make_notifier, letter):
+    quiet: set[int] = set()
+
+    def may_send() -> bool:
+        quiet.add(102)
+        return True
+
+    to, members = addresses(3), [101, 102, 103]
+    async with asyncio.timeout(20), make_notifier(server.port, connections=1) as notifier:
+        outcomes = await notifier.send(letter, to, may_send, members=members, silent=quiet.intersection)
+
+    assert [outcome.state for outcome in outcomes] == [State.SENT, State.HELD, State.SENT]
+    assert server.recipients() == sorted([to[0], to[2]])
+
+
 async def test_a_no_between_the_commands_and_the_letter_still_holds_it(server, make_notifier, letter):
     answers = iter([True, False])
     async with asyncio.timeout(10), make_notifier(server.port, connections=1) as notifier:
