@@ -1,21 +1,27 @@
 """Messages a second from a launched appeal to the gateway, the ledger on, lost and doubled counted by the gateway.
 
-    python bench/fanout.py [--messages 100000] [--contender embedded] [--receipts both] [--delay-ms 0,20]
-                           [--window 0,200] [--binds 2] [--rounds 1] [--json FILE] [--profile FOLDER]
+    python bench/fanout.py [--messages 100000] [--contender embedded,kafka] [--peer kannel] [--receipts both]
+                           [--delay-ms 0,20] [--window 200,0] [--binds 2] [--workers 1,2,4] [--rounds 1] [--json FILE]
+                           [--profile FOLDER]
 
 A member of a real registry gets a real appeal: selection, batches through Faust, claims, rendering, socket, responses,
 records, receipts stored raw and joined to their members.  The clock runs from the first message at the gateway to the
-last one (`seconds_sent`), or, with receipts, until the last receipt is joined in the database (`seconds`).
+last one (`seconds_sent`), or, with receipts, until the last receipt is joined in the database (`seconds`).  How Kannel is
+fed and timed is said in `bench/kannel.py`.  All contenders take turns within each case, and the whole is repeated
+`--rounds` times; all, and the gateway, share one machine, so what counts is the ratio within one run.
 """
 
 import argparse
 import asyncio
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sqlalchemy import select
 
+from bench.cases import SPEED, Case, Contender, Result, gateway_options
+from bench.kannel import KannelContender
 from muster.demo.site import Plan, open_site
 from muster.demo.story import drill_spec, launch
 from muster.demo.witness import Witness
@@ -30,100 +38,74 @@ from registry import ledger
 from registry.database import Database
 from registry.receipts import DELIVERIES
 from rehearsal.generate import generate_members
+from tests.servers.kafka import KafkaBroker
+from tests.servers.postgres import PostgresServer
 
 BEST_WINDOW = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One setting of the gateway and of our side of the link; `window` 0 means the contender's best."""
+class Muster:
+    """A Muster with its own registry; `plan` says on which log and database."""
 
-    receipts: bool
-    delay_ms: int
-    window: int
+    def __init__(self, name: str, plan: Plan, *, workers: int, binds: int, profile: Path | None) -> None:
+        self.name = name
+        self._plan = plan
+        self._workers = workers
+        self._binds = binds
+        self._profile = profile
 
+    async def prepare(self, messages: int) -> None:
+        """Import enough members that the drill's wave finds `messages` of them."""
+        table = self._plan.folder / "members.csv"
+        if table.exists():
+            return  # another number of workers, on the same log and database
+        await asyncio.to_thread(generate_members, round(messages * 3 / 2) + 1000, seed=1, out=table)
+        async with open_site(self._plan) as site:
+            await site.commands.run("members", "import", str(table))
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    name: str
-    receipts: bool
-    delay_ms: int
-    window: int
-    messages: int
-    seconds: float
-    seconds_sent: float
-    messages_per_second: float
-    lost: int
-    duplicates: int
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A Muster with its own registry, ready to be started again and again."""
-
-    name: str
-    plan: Plan
-    workers: int
-    profile: Path | None
-
-
-async def prepare(contender: Contender, messages: int) -> None:
-    """Import enough members that the drill's wave finds `messages` of them."""
-    table = contender.plan.folder / "members.csv"
-    await asyncio.to_thread(generate_members, round(messages * 3 / 2) + 1000, seed=1, out=table)
-    async with open_site(contender.plan) as site:
-        await site.commands.run("members", "import", str(table))
-
-
-async def measure(contender: Contender, case: Case, messages: int, binds: int) -> Result:
-    window = case.window or BEST_WINDOW
-    sms = {"binds": 1 if case.window else binds, "window": window, "registered_delivery": case.receipts}
-    plan = replace(
-        contender.plan,
-        # Handsets confirm after seconds or minutes of appeal time, which is none of what is measured here.
-        speed=100,
-        settings={"sms": sms},
-        gateway=(
-            *("--latency-ms", str(case.delay_ms), "--window", str(case.window), "--undelivered", "0"),
-            *("--receipts", "1" if case.receipts else "0"),
-        ),
-    )
-    async with open_site(plan) as site:
-        workers = [await site.start_worker() for _ in range(contender.workers)]
-        appeal = await launch(site.commands, drill_spec(messages), plan.folder, "bench")
-        with _profiled(contender, case, workers[0].pid):
-            await _all_seen(site.witness, appeal, messages)
-            joined = await _all_joined(site.database, appeal, messages) if case.receipts else 0.0
-        await site.witness.settle(quiet=0.2)
-        await _all_recorded(site.database, appeal, messages)
-        verdict = await site.judge(appeal)
-        await site.commands.run("appeal", "stop", appeal, "--reason", "measured")
-    seconds = max(verdict.last, joined) - verdict.first
-    return Result(
-        name=contender.name,
-        receipts=case.receipts,
-        delay_ms=case.delay_ms,
-        window=window,
-        messages=verdict.seen,
-        seconds=round(seconds, 3),
-        seconds_sent=round(verdict.seconds, 3),
-        messages_per_second=round(verdict.seen / seconds),
-        lost=verdict.lost + max(0, messages - verdict.invited),
-        duplicates=verdict.doubled,
-    )
+    async def measure(self, case: Case, messages: int) -> Result:
+        window, binds = (case.window, 1) if case.window else (BEST_WINDOW, self._binds)
+        sms = {"binds": binds, "window": window, "registered_delivery": case.receipts}
+        plan = replace(self._plan, speed=SPEED, settings={"sms": sms}, gateway=gateway_options(case, window))
+        async with open_site(plan) as site:
+            workers = [await site.start_worker() for _ in range(self._workers)]
+            appeal = await launch(site.commands, drill_spec(messages), plan.folder, "bench")
+            with _profiled(self._profile, f"{self.name}-{case.receipts}-{case.delay_ms}", workers[0].pid):
+                await _all_seen(site.witness, appeal, messages)
+                joined = await _all_joined(site.database, appeal, messages) if case.receipts else 0.0
+            await site.witness.settle(quiet=0.2)
+            await _all_recorded(site.database, appeal, messages)
+            verdict = await site.judge(appeal)
+            await site.commands.run("appeal", "stop", appeal, "--reason", "measured")
+        seconds = max(verdict.last, joined) - verdict.first
+        return Result(
+            name=self.name,
+            receipts=case.receipts,
+            delay_ms=case.delay_ms,
+            window=window,
+            best=not case.window,
+            binds=binds,
+            workers=self._workers,
+            messages=verdict.seen,
+            seconds=round(seconds, 3),
+            seconds_sent=round(verdict.seconds, 3),
+            messages_per_second=round(verdict.seen / seconds),
+            lost=verdict.lost + max(0, messages - verdict.invited),
+            duplicates=verdict.doubled,
+        )
 
 
 class _profiled:  # noqa: N801 - reads as a phrase
     """`py-spy` beside the first worker while the messages leave, where a folder for its findings is given."""
 
-    def __init__(self, contender: Contender, case: Case, pid: int) -> None:
-        self._contender, self._case, self._pid = contender, case, pid
+    def __init__(self, folder: Path | None, name: str, pid: int) -> None:
+        self._folder, self._name, self._pid = folder, name, pid
         self._spy: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> None:
-        if self._contender.profile is None:
+        if self._folder is None:
             return
-        out = self._contender.profile / f"{self._contender.name}-{self._case.receipts}-{self._case.delay_ms}.txt"
+        out = self._folder / f"{self._name}.txt"
         command = ["py-spy", "record", "-f", "raw", "-r", "200", "-d", "600", "-t", "-g", "-o", str(out)]
         self._spy = subprocess.Popen([*command, "-p", str(self._pid)], stdout=subprocess.DEVNULL)
 
@@ -175,6 +157,7 @@ async def _all_recorded(database: Database, appeal: str, messages: int) -> None:
 
 
 async def run(options: argparse.Namespace) -> list[Result]:
+    """All cases with all contenders, one after the other and then from the start again."""
     results: list[Result] = []
     cases = [
         Case(receipts, delay, window)
@@ -182,40 +165,92 @@ async def run(options: argparse.Namespace) -> list[Result]:
         for delay in options.delay_ms
         for window in options.window
     ]
-    with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
-        for name in options.contender:
-            home = Path(folder) / name
-            home.mkdir()
-            contender = Contender(name, Plan(home), 1, options.profile)
-            try:
-                await prepare(contender, options.messages)
-                for _ in range(options.rounds):
-                    for case in cases:
-                        result = await measure(contender, case, options.messages, options.binds)
-                        results.append(result)
-                        print(asdict(result), flush=True)
-            except BaseException:
-                for log in home.glob("*.log"):
-                    print(log.name, *log.read_text(errors="replace").splitlines()[-12:], sep="\n  ")
-                raise
+    with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder, ExitStack() as servers:
+        contenders = [
+            contender for name in options.contender for contender in _contenders(name, Path(folder), options, servers)
+        ]
+        try:
+            for contender in contenders:
+                await contender.prepare(options.messages)
+            for _ in range(options.rounds):
+                for case in cases:
+                    for contender in contenders:
+                        results.append(await contender.measure(case, options.messages))
+                        print(asdict(results[-1]), flush=True)
+        except BaseException:
+            _print_last_words(Path(folder))
+            raise
     return results
+
+
+def _print_last_words(folder: Path) -> None:
+    for log in folder.glob("**/*.log"):
+        print(log.name, *log.read_text(errors="replace").splitlines()[-12:], sep="\n  ")
+
+
+def _contenders(name: str, folder: Path, options: argparse.Namespace, servers: ExitStack) -> Iterator[Contender]:
+    """Those of one kind; their servers run until the end."""
+    home = folder / name
+    home.mkdir()
+    match name:
+        case "embedded":
+            yield Muster(name, Plan(home), workers=1, binds=options.binds, profile=options.profile)
+        case "kafka":
+            database = servers.enter_context(servers.enter_context(PostgresServer()).database())
+            plan = Plan(home, log=servers.enter_context(KafkaBroker()).url, database=database)
+            for workers in options.workers:
+                yield Muster(name, plan, workers=workers, binds=options.binds, profile=options.profile)
+        case "kannel":
+            yield KannelContender(home)
+        case _:
+            raise SystemExit(f"{name}: a contender is one of embedded, kafka and kannel")
+
+
+def table(results: Sequence[Result]) -> str:
+    """Each contender's median round of each case, and how many times Kannel's median of the same run that is."""
+    rates: dict[tuple[bool, int, str], dict[str, list[int]]] = {}
+    for found in results:
+        window = "best" if found.best else str(found.window)
+        name = f"{found.name} x{found.workers}" if found.workers > 1 else found.name
+        rates.setdefault((found.receipts, found.delay_ms, window), {}).setdefault(name, []).append(
+            found.messages_per_second
+        )
+    lines = [f"{'receipts':8} {'delay':>5} {'window':>6}  {'contender':12} {'messages/s':>10}  times Kannel"]
+    for (receipts, delay, window), by_name in rates.items():
+        middle = {name: statistics.median(values) for name, values in by_name.items()}
+        for name, rate in middle.items():
+            ratio = f"{rate / middle['kannel']:.1f}" if "kannel" in middle else "-"
+            lines.append(f"{'yes' if receipts else 'no':8} {delay:5} {window:>6}  {name:12} {rate:10,.0f}  {ratio}")
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=100_000)
-    parser.add_argument("--contender", type=lambda text: text.split(","), default=["embedded"])
+    parser.add_argument("--contender", type=_words, default=["embedded", "kafka"], help="of embedded, kafka")
+    parser.add_argument("--peer", type=_words, default=[], help="measured beside them: kannel")
     parser.add_argument("--receipts", choices=["both", "no", "yes"], default="both")
-    parser.add_argument("--delay-ms", type=lambda text: [int(part) for part in text.split(",")], default=[0])
-    parser.add_argument("--window", type=lambda text: [int(part) for part in text.split(",")], default=[0])
-    parser.add_argument("--binds", type=int, default=2)
+    parser.add_argument("--delay-ms", type=_numbers, default=[0, 20], help="of the gateway's answers")
+    parser.add_argument("--window", type=_numbers, default=[200, 0], help="on both sides, with one bind; 0 = its best")
+    parser.add_argument("--binds", type=int, default=2, help="of each of our workers at its best")
+    parser.add_argument("--workers", type=_numbers, default=[1], help="on Kafka, each number is measured")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--profile", type=Path, help="a folder for py-spy's findings")
     options = parser.parse_args()
+    options.contender += options.peer
     results = asyncio.run(run(options))
+    print(table(results))
     if options.json:
         options.json.write_text(json.dumps({"contenders": [asdict(result) for result in results]}, indent=2) + "\n")
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Kannel as a client of an SMS gateway: bearerbox holds the bind, smsbox takes messages by HTTP and reports by HTTP."""
 
+import http.client
 import socket
+import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import ExitStack
@@ -20,6 +22,7 @@ box-allow-ip = 127.0.0.1
 box-deny-ip = "*.*.*.*"
 dlr-storage = internal
 sms-resend-freq = 1
+{core}
 
 group = smsc
 smsc = smpp
@@ -30,6 +33,7 @@ smsc-username = muster
 smsc-password = secret
 system-type = ""
 enquire-link-interval = 1
+{link}
 
 group = smsbox
 bearerbox-host = 127.0.0.1
@@ -70,25 +74,64 @@ class _Box(Server):
         return True
 
 
-class Kannel:
-    """Both programs, bound to the gateway on `smsc_port`.  What comes back is told to `callbacks`, a base URL."""
+class _SMSBox(_Box):
+    """It listens before it can do anything with what it is asked."""
 
-    def __init__(self, bearerbox: str, smsbox: str, *, smsc_port: int, callbacks: str, folder: Path) -> None:
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/cgi-bin/sendsms", timeout=1).close()
+        except urllib.error.HTTPError:
+            return True  # it wants a password
+        except (OSError, http.client.HTTPException):
+            return False
+        return True
+
+
+class Kannel:
+    """Both programs, bound to the gateway on `smsc_port`.  What comes back is told to `callbacks`, a base URL.
+
+    `core` and `link` are further lines of its groups core and smsc.
+    """
+
+    def __init__(
+        self,
+        bearerbox: str,
+        smsbox: str,
+        *,
+        smsc_port: int,
+        callbacks: str,
+        folder: Path,
+        core: str = "",
+        link: str = "",
+    ) -> None:
         self._callbacks = callbacks
-        self._http = free_port()
+        self._http, self._admin = free_port(), free_port()
         inner = free_port()
         settings = folder / "kannel.conf"
         settings.write_text(
-            _SETTINGS.format(admin=free_port(), inner=inner, smsc=smsc_port, http=self._http, callbacks=callbacks)
+            _SETTINGS.format(
+                admin=self._admin,
+                inner=inner,
+                smsc=smsc_port,
+                http=self._http,
+                callbacks=callbacks,
+                core=core,
+                link=link,
+            )
         )
-        self._boxes = [_Box(bearerbox, inner, settings), _Box(smsbox, self._http, settings)]
+        self._boxes = [_Box(bearerbox, inner, settings), _SMSBox(smsbox, self._http, settings)]
         self._stack = ExitStack()
 
-    def send(self, text: str, *, sender: str, to: str, mark: str = "") -> str:
-        """Hand a message over; Kannel's answer.  With a mark every report about it calls `/report?mark=...&state=...`."""
+    def send(self, text: str, *, sender: str, to: str, mark: str = "", dlr_mask: int = 0) -> str:
+        """Hand a message over; Kannel's answer.  With a mark every report about it calls `/report?mark=...&state=...`.
+
+        Several numbers are parted by blanks.  With a `dlr_mask` alone its reports are matched and told to nobody.
+        """
         wide = any(ord(character) > 0xFF for character in text.replace("€", ""))
         query = {"username": "local", "password": "local", "from": sender, "to": to, "text": text, "charset": "UTF-8"}
         query["coding"] = "2" if wide else "0"
+        if dlr_mask:
+            query["dlr-mask"] = str(dlr_mask)
         if mark:
             query["dlr-mask"] = "31"
             query["dlr-url"] = f"{self._callbacks}/report?mark={mark}&state=%d&from=%p"

@@ -1,0 +1,53 @@
+"""What the contenders of a fan-out are measured on, and what is written down about each."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+# Handsets confirm after seconds or minutes of appeal time, which is none of what is measured here.
+SPEED = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One setting of the gateway and of the sender's side of the link; `window` 0 means the contender's best."""
+
+    receipts: bool
+    delay_ms: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`seconds` end with the last message or, where receipts are asked for, with the last receipt."""
+
+    name: str
+    receipts: bool
+    delay_ms: int
+    window: int  # of each bind
+    best: bool  # as large as suits this contender, with as many binds as suit it
+    binds: int
+    workers: int
+    messages: int
+    seconds: float
+    seconds_sent: float
+    messages_per_second: int
+    lost: int
+    duplicates: int
+
+
+class Contender(Protocol):
+    """A sender that can be measured again and again."""
+
+    async def prepare(self, messages: int) -> None:
+        """Everything that need not be done anew for every case."""
+
+    async def measure(self, case: Case, messages: int) -> Result:
+        """One fan-out to a gateway that is started for it.  Raises `TimeoutError` when it does not get on."""
+
+
+def gateway_options(case: Case, window: int) -> tuple[str, ...]:
+    """How `muster smsc-sim` is started for it."""
+    return (
+        *("--latency-ms", str(case.delay_ms), "--window", str(window)),
+        *("--undelivered", "0", "--receipts", "1" if case.receipts else "0"),
+    )
