@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-# Handsets confirm after seconds or minutes of appeal time, which is none of what is measured here.
-SPEED = 100.0
-
 
 @dataclass(frozen=True, slots=True)
 class Case:

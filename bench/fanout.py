@@ -29,17 +29,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sqlalchemy import select
 
-from bench.cases import SPEED, Case, Contender, Result, gateway_options
+from bench.cases import Case, Contender, Result, gateway_options
 from bench.kannel import KannelContender
+from bench.sites import SPEED, fill_registry, plan_on, until_told_to_stop
 from muster.demo.site import Plan, open_site
 from muster.demo.story import drill_spec, launch
 from muster.demo.witness import Witness
 from registry import ledger
 from registry.database import Database
 from registry.receipts import DELIVERIES
-from rehearsal.generate import generate_members
-from tests.servers.kafka import KafkaBroker
-from tests.servers.postgres import PostgresServer
 
 BEST_WINDOW = 8192
 
@@ -55,13 +53,8 @@ class Muster:
         self._profile = profile
 
     async def prepare(self, messages: int) -> None:
-        """Import enough members that the drill's wave finds `messages` of them."""
-        table = self._plan.folder / "members.csv"
-        if table.exists():
-            return  # another number of workers, on the same log and database
-        await asyncio.to_thread(generate_members, round(messages * 3 / 2) + 1000, seed=1, out=table)
-        async with open_site(self._plan) as site:
-            await site.commands.run("members", "import", str(table))
+        """Members, unless another number of workers on the same log and database has brought them."""
+        await fill_registry(self._plan, messages)
 
     async def measure(self, case: Case, messages: int) -> Result:
         window, binds = (case.window, 1) if case.window else (BEST_WINDOW, self._binds)
@@ -193,12 +186,9 @@ def _contenders(name: str, folder: Path, options: argparse.Namespace, servers: E
     home = folder / name
     home.mkdir()
     match name:
-        case "embedded":
-            yield Muster(name, Plan(home), workers=1, binds=options.binds, profile=options.profile)
-        case "kafka":
-            database = servers.enter_context(servers.enter_context(PostgresServer()).database())
-            plan = Plan(home, log=servers.enter_context(KafkaBroker()).url, database=database)
-            for workers in options.workers:
+        case "embedded" | "kafka":
+            plan = plan_on(name, home, servers)
+            for workers in options.workers if name == "kafka" else [1]:
                 yield Muster(name, plan, workers=workers, binds=options.binds, profile=options.profile)
         case "kannel":
             yield KannelContender(home)
@@ -239,7 +229,7 @@ def main() -> None:
     parser.add_argument("--profile", type=Path, help="a folder for py-spy's findings")
     options = parser.parse_args()
     options.contender += options.peer
-    results = asyncio.run(run(options))
+    results = asyncio.run(until_told_to_stop(run(options)))
     print(table(results))
     if options.json:
         options.json.write_text(json.dumps({"contenders": [asdict(result) for result in results]}, indent=2) + "\n")

@@ -13,7 +13,8 @@ import shutil
 import time
 from pathlib import Path
 
-from bench.cases import SPEED, Case, Result, gateway_options
+from bench.cases import Case, Result, gateway_options
+from bench.sites import SPEED
 from muster.demo.site import Plan, Site, open_site
 from tests.servers.kannel import Kannel
 from tests.servers.process import ServerMissing, free_port

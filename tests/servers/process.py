@@ -17,7 +17,7 @@ from typing import Self
 # The guard waits for the end of its standard input, which comes when we are gone, however we went.
 _GUARD = 'read -r _; kill -s "$1" -- "-$0" 2>/dev/null'
 
-_START_SECONDS = 60
+_START_SECONDS = 120  # a JVM on a busy machine has been seen to take 40
 
 
 class ServerMissing(Exception):
