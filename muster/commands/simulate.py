@@ -22,7 +22,7 @@ def smsc_sim(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = _DEFAULTS.host,
     port: Annotated[int, typer.Option(help="SMPP port.")] = _DEFAULTS.port,
     http_port: Annotated[
-        int, typer.Option(help="Port for questions: /health, /counts, /messages?to=")
+        int, typer.Option(help="Port for questions: /health, /metrics, /counts, /messages?to=")
     ] = _DEFAULTS.http_port,
     latency_ms: Annotated[float, typer.Option(min=0, help="Delay of every answer.")] = 0,
     window: Annotated[int, typer.Option(min=0, help="Unanswered messages per bind; 0 = no limit.")] = 0,

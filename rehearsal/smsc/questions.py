@@ -4,9 +4,11 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
 from rehearsal.smsc.deliver import Split
+from rehearsal.smsc.metrics import metrics_page
 from rehearsal.smsc.mood import Mischief
 from rehearsal.smsc.record import Heard
 from rehearsal.smsc.simulator import Simulator
@@ -18,12 +20,13 @@ _LONGEST_WAIT = 30.0
 
 
 def http_app(simulator: Simulator) -> web.Application:
-    """GET /health /counts /messages /numbers /doubled /calls /ask; POST /say /drop /misbehave."""
+    """GET /health /metrics /counts /messages /numbers /doubled /calls /ask; POST /say /drop /misbehave."""
     desk = _Desk(simulator)
     app = web.Application()
     app.add_routes(
         [
             web.get("/health", desk.health),
+            web.get("/metrics", desk.metrics),
             web.get("/counts", desk.counts),
             web.get("/messages", desk.messages),
             web.get("/numbers", desk.numbers),
@@ -45,6 +48,9 @@ class _Desk:
     async def health(self, _request: web.Request) -> web.Response:
         bound = sum(bool(session.bound) for session in self._simulator.sessions)
         return web.json_response({"status": "ok", "binds": bound, "people": len(self._simulator.people)})
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=metrics_page(self._simulator), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def counts(self, _request: web.Request) -> web.Response:
         simulator = self._simulator

@@ -18,6 +18,7 @@ from muster.cli import COMMANDS, LazyGroup, app
 from notifiers.email.metrics import EmailMetrics
 from notifiers.smpp.metrics import SMSMetrics
 from registry.importing.fields import FIELDS
+from rehearsal.smsc.metrics import METRICS as SIMULATED
 from schemas.spec import AppealSpec, WaveSpec
 from tests.ground.compose import ROOT
 from tests.ground.settings_table import PAGE, settings, table
@@ -38,7 +39,7 @@ def metrics() -> dict[str, tuple[str, str, str]]:
     SMSMetrics(own)
     EmailMetrics(own)
     OptOutPages(typing.cast("typing.Any", None), typing.cast("typing.Any", None), own)
-    found = {}
+    found = {name: (text, kind, label or "none") for name, (text, kind, label) in SIMULATED.items()}
     for collector in {*REGISTRY._collector_to_names, *own._collector_to_names}:
         name = getattr(collector, "_name", "")
         if name.startswith("muster_"):
@@ -62,7 +63,20 @@ def test_every_metric_is_explained_with_its_labels_and_no_other_is():
 def test_no_label_could_name_a_person():
     words = {label for _, _, labels in metrics().values() for label in labels.split(", ")} - {"none"}
     assert words <= {
-        *("channel", "fate", "intent", "lane", "outcome", "reaction", "reason", "topic", "verdict", "what"),
+        *(
+            "channel",
+            "fate",
+            "intent",
+            "lane",
+            "outcome",
+            "reaction",
+            "reason",
+            "topic",
+            "verdict",
+            "what",
+            "kind",
+            "status",
+        ),
     }
 
 
