@@ -5,8 +5,8 @@ import unicodedata
 from typing import Final
 
 _SEPARATORS: Final = re.compile(r"[\s\-\u2010-\u2015\u2212]+")
-_SHORTEST: Final = 4
-_LONGEST: Final = 32
+SHORTEST: Final = 4
+LONGEST: Final = 32
 
 
 def card_of(text: str) -> str | None:
@@ -14,6 +14,6 @@ def card_of(text: str) -> str | None:
     if not (text.isascii() and text.isalnum()):
         text = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text))
     number = text.upper()
-    if not (_SHORTEST <= len(number) <= _LONGEST and number.isascii() and number.isalnum()):
+    if not (SHORTEST <= len(number) <= LONGEST and number.isascii() and number.isalnum()):
         return None
     return number

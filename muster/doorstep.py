@@ -20,6 +20,7 @@ from muster.listening import PortTaken
 from muster.settings import BadSettings, Settings, read_settings
 from registry.database import Database
 from registry.errors import DatabaseUnreachable, NotFound, Refused, WrongVersion
+from registry.indexes import mend
 from registry.locks import one_at_a_time
 from registry.migrate import create_or_check
 from streams.errors import LogUnreachable, StreamsError, WorkerRunning
@@ -72,6 +73,7 @@ def open_door() -> Iterator[Door]:
         make_home(settings.home)
         create_or_check(settings.database, migrate=False)
         with Database(settings.database) as database:
+            mend(database)
             yield Door(settings, database, clock.now)
 
 

@@ -21,3 +21,10 @@ def settle(connection: Connection, revision: int, *, arrived: Sequence[str] = ()
         connection.execute(
             update(MEMBERS).where(mobile.in_(alone), shared.is_(True)).values(mobile_shared=False, revision=revision)
         )
+
+
+def mark(connection: Connection, revision: int, member_ids: Sequence[int]) -> None:
+    """Mark these members, who share a mobile."""
+    if member_ids:
+        shared = among(connection, MEMBERS.c.id, member_ids) & MEMBERS.c.mobile_shared.is_(False)
+        connection.execute(update(MEMBERS).where(shared).values(mobile_shared=True, revision=revision))

@@ -1,6 +1,7 @@
 """Writes many members at once in the manner of each database: `executemany` on SQLite, COPY on PostgreSQL."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -11,6 +12,8 @@ from registry.errors import DatabaseUnreachable
 from registry.importing.chunk import Columns, Values
 from registry.importing.fields import STORED
 
+_ESCAPED: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_SPECIAL: Final = re.compile(r"[\\\t\n\r]")
 _NEW_NUMBER: Final = "mobile_shared = false, sms_failed_at = NULL, sms_failed_status = NULL"
 
 
@@ -56,9 +59,9 @@ class PostgresBulk:
     """New members by COPY; changed ones by COPY into a passing table and one statement over all of them."""
 
     def insert(self, connection: Connection, columns: Columns) -> None:
+        lines = "\n".join(map("\t".join, zip(*map(_as_text, columns.values()), strict=True)))
         with _cursor(connection) as cursor, cursor.copy(_copy("members", tuple(columns))) as copy:
-            for row in zip(*columns.values(), strict=True):
-                copy.write_row(row)
+            copy.write(f"{lines}\n".encode())
 
     def update(self, connection: Connection, rows: Sequence[tuple[int, Values]], revision: int) -> None:
         if not rows:
@@ -84,6 +87,15 @@ class PostgresBulk:
                     f"UPDATE members SET number_opt_outs = %s, {_NEW_NUMBER} WHERE id = %s",  # noqa: S608 - constants
                     [(refused, member) for member, refused in rows],
                 )
+
+
+def _as_text(column: Sequence[Any]) -> Iterable[str]:
+    """A column as COPY reads it, all at once: the driver's own way, value by value, costs more than the database's."""
+    if isinstance(column[0], int):
+        return map(str, column)
+    if _SPECIAL.search("".join(filter(None, column))):
+        column = [text and text.translate(_ESCAPED) for text in column]
+    return ["\\N" if text is None else text for text in column]
 
 
 def _copy(table: str, columns: Sequence[str]) -> str:

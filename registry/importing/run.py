@@ -4,8 +4,8 @@ The same file again changes nothing; a file whose import was cut off goes on whe
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +16,14 @@ from sqlalchemy import Connection
 from registry import revisions
 from registry.database import Database
 from registry.importing import progress
+from registry.importing.alone import Alone, filling
 from registry.importing.bulk import PostgresBulk, SQLiteBulk
 from registry.importing.chunk import Chunk, Reject, Row
 from registry.importing.merge import merging
 from registry.importing.progress import Progress
 from registry.importing.reading import Reading, read_apart
 from registry.importing.rejects import RejectsFile
-from registry.importing.store import Store, Stored, anybody
+from registry.importing.store import Store, Stored
 from registry.importing.survey import Survey, survey
 from schemas.audience import MembersImported
 from schemas.dispatch import OptedOut
@@ -93,15 +94,14 @@ class _Import:
             stand = progress.begin(
                 connection, digest=self.survey.digest, size=self.survey.size, start=start, at=self.now
             )
-            size = CHUNK_BYTES if anybody(connection) else FIRST_CHUNK_BYTES
         resumed_at = stand.line if stand != start else None
         began, before = self.stopwatch(), stand.rows
-        reading = Reading(self.survey, stand.offset, stand.line, size, self.now.date())
-        store = self._store_for_this_file()
         with (
+            filling(self.database) as alone,
             RejectsFile(_rejects_path(self.survey.path), size=stand.rejects_size) as rejects,
-            read_apart(reading) if reading.apart else nullcontext(reading.chunks()) as chunks,
+            self._reading(stand, FIRST_CHUNK_BYTES if alone else CHUNK_BYTES) as chunks,
         ):
+            store = self._store_for_this_file(alone)
             for chunk in chunks:
                 stand = self._store(stand, chunk, store, rejects)
                 speed = _speed(stand.rows - before, self.stopwatch() - began)
@@ -109,10 +109,14 @@ class _Import:
             self._finish(stand)
         return self._report(stand, resumed_at, _speed(stand.rows - before, self.stopwatch() - began))
 
-    def _store_for_this_file(self) -> Store:
+    def _reading(self, stand: Progress, size: int) -> AbstractContextManager[Iterator[Chunk]]:
+        reading = Reading(self.survey, stand.offset, stand.line, size, self.now.date())
+        return read_apart(reading) if reading.apart else nullcontext(reading.chunks())
+
+    def _store_for_this_file(self, alone: Alone | None) -> Store:
         fields = {column.name for column in self.survey.columns if column}
         bulk = SQLiteBulk() if self.database.is_sqlite else PostgresBulk()
-        return Store(merging(fields, today=self.now.date().isoformat()), bulk)
+        return Store(merging(fields, today=self.now.date().isoformat()), bulk, alone)
 
     def _store(self, stand: Progress, chunk: Chunk, store: Store, rejects: RejectsFile) -> Progress:
         with self.database.transaction() as connection:

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, String, cast, insert, select
 from sqlalchemy.types import Date
 
 from decisions.shards import buckets_of
-from registry import addresses, erasure, opt_outs, revisions, sharing
+from registry import addresses, erasure, indexes, opt_outs, revisions, sharing
+from registry.importing.alone import Alone
 from registry.importing.bulk import Bulk
 from registry.importing.chunk import Columns, Row, Rows, Values
 from registry.importing.fields import STORED
@@ -50,9 +51,10 @@ class _Change:
 class Store:
     """Stores chunk after chunk in the caller's transactions."""
 
-    def __init__(self, merge: Callable[[Values, Row], Values], bulk: Bulk) -> None:
+    def __init__(self, merge: Callable[[Values, Row], Values], bulk: Bulk, alone: Alone | None) -> None:
         self._merge = merge
         self._bulk = bulk
+        self._alone = alone
 
     def store(self, connection: Connection, rows: Rows, at: datetime) -> Stored:
         """Store these rows; every card number comes once among them."""
@@ -60,8 +62,9 @@ class Store:
         if not rows:
             return result
         revisions.hold(connection)
+        self._look_around(connection)
         cards = rows.columns["card_number"]
-        known = self._known(connection, cards)
+        known = {} if self._alone else self._known(connection, cards)
         erased = erasure.erased_among(connection, [card for card in cards if card not in known])
         new, changes = rows.columns, list[_Change]()
         if known or erased:
@@ -77,6 +80,12 @@ class Store:
         if result.added or changes:
             self._write(connection, new, changes, result, at)
         return result
+
+    def _look_around(self, connection: Connection) -> None:
+        """From the moment that somebody else has written members they are looked up, as in any other import."""
+        if self._alone is not None and not self._alone.holds(connection):
+            self._alone = None
+            indexes.build(connection)
 
     def _known(self, connection: Connection, cards: Sequence[str]) -> dict[str, tuple[int, Values]]:
         statement = select(MEMBERS.c.id, *map(_as_text, STORED)).where(among(connection, MEMBERS.c.card_number, cards))
@@ -103,7 +112,8 @@ class Store:
         remailed = [change.member_id for change in changes if change.before[_EMAIL] != change.after[_EMAIL]]
         addresses.forget_email_failure(connection, remailed)
         left = [change.before[_MOBILE] for change in moved if change.before[_MOBILE]]
-        sharing.settle(connection, turn.revision, arrived=arrived, left=left)
+        if self._alone is None:
+            sharing.settle(connection, turn.revision, arrived=arrived, left=left)
         leaving = [change.member_id for change in changes if change.after[_OPTED_OUT] != change.before[_OPTED_OUT]]
         result.opted_out = [OptedOut(member_id=member_id) for member_id in leaving]
         _note_opt_outs(connection, leaving, at)
@@ -122,12 +132,9 @@ class Store:
         # What nobody has is what a new member has anyway, and a column that is not written costs nothing.
         members |= {name: column for name, column in new.items() if any(column)}
         self._bulk.insert(connection, members)
+        if self._alone is not None:
+            sharing.mark(connection, turn.revision, self._alone.add(ids, new["mobile"], turn.revision))
         _note_opt_outs(connection, compress(members["id"], new["opt_outs"]), at)
-
-
-def anybody(connection: Connection) -> bool:
-    """Whether the registry has, or ever had, a member."""
-    return connection.execute(select(MEMBERS.c.id).limit(1)).first() is not None
 
 
 def _note_opt_outs(connection: Connection, member_ids: Iterable[int], at: datetime) -> None:
