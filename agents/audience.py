@@ -1,7 +1,8 @@
 """The audience agent: each shard of the members, held in columns, counts and selects when the decider asks."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 
@@ -53,6 +54,21 @@ class Audience:
                 await self._database.read(index.catch_up)
             MEMBERS.set(sum(len(known) for known in self._indexes.values()))
             return index
+
+    @asynccontextmanager
+    async def steady(self) -> AsyncIterator[list[AudienceIndex]]:
+        """All shards with every change that was committed before; they do not change while entered, so be quick."""
+        async with AsyncExitStack() as stack:
+            for lock in self._locks:
+                await stack.enter_async_context(lock)
+            indexes = [self._indexes[shard] for shard in range(self._shards)]
+            await self._database.read(partial(_catch_up, indexes=indexes))
+            yield indexes
+
+
+def _catch_up(connection: Connection, *, indexes: Sequence[AudienceIndex]) -> None:
+    for index in indexes:
+        index.catch_up(connection)
 
 
 class AnswerScans:

@@ -5,8 +5,9 @@ member who fits no wave is counted under the reason of the wave that came closes
 order (somebody of another blood group is that, also to a wave for those whose group nobody knows).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from muster.settings import Settings
 from registry.audience.columns import Ints
 from registry.audience.index import REASONS, AudienceIndex
 from registry.database import Database
+from registry.lists import among
 from registry.members import MEMBERS
 from schemas.criteria import Criteria
 from schemas.spec import AppealSpec, WaveSpec
@@ -35,7 +37,15 @@ def preview(database: Database, spec: AppealSpec, settings: Settings, now: datet
     ensure_launchable(spec, now)
     with database.snapshot() as connection:
         indexes = AudienceIndex.load_many(connection, range(settings.shards), settings.shards)
-        walk = _Walk(indexes, _Numbers(connection), complete(spec))
+        return find(connection, indexes=indexes, spec=spec, settings=settings, now=now)
+
+
+def find(
+    connection: Connection, *, indexes: Sequence[AudienceIndex], spec: AppealSpec, settings: Settings, now: datetime
+) -> Preview:
+    """The same on all shards, which do not change meanwhile."""
+    ensure_launchable(spec, now)
+    walk = _Walk(indexes, complete(spec), partial(_spared, connection, indexes))
     waves = tuple(walk.ask(n, wave, criteria_for(spec, wave, now.date())) for n, wave in enumerate(spec.waves, start=1))
     return Preview(
         members=sum(map(len, indexes)),
@@ -47,29 +57,25 @@ def preview(database: Database, spec: AppealSpec, settings: Settings, now: datet
     )
 
 
-class _Numbers:
-    """The members who share a mobile, few among all, and which mobiles are the same."""
-
-    def __init__(self, connection: Connection) -> None:
-        rows = connection.execute(
-            select(MEMBERS.c.id, MEMBERS.c.mobile).where(MEMBERS.c.mobile_shared).order_by(MEMBERS.c.id)
-        ).all()
-        self._ids = np.array([row.id for row in rows], np.int64)
-        _, self._mobiles = np.unique(np.array([row.mobile for row in rows], np.str_), return_inverse=True)
-
-    def spared(self, ids: Ints) -> Ints:
-        """Those of these members who get no message because another one of them has the same mobile."""
-        shared = ids[np.isin(ids, self._ids)]
-        _, first = np.unique(self._mobiles[np.searchsorted(self._ids, shared)], return_index=True)
-        return np.delete(shared, first)
+def _spared(connection: Connection, indexes: Sequence[AudienceIndex], asked: Sequence[Ints]) -> Ints:
+    """Those of these members, by shard, who get no message because another one of them has the same mobile."""
+    shared = np.concatenate([index.sharing(ids) for index, ids in zip(indexes, asked, strict=True)])
+    if not len(shared):
+        return shared
+    statement = select(MEMBERS.c.id, MEMBERS.c.mobile).where(among(connection, MEMBERS.c.id, shared.tolist()))
+    mobile_of = dict(map(tuple, connection.execute(statement)))
+    _, first = np.unique(np.array([mobile_of[member] for member in shared.tolist()]), return_index=True)
+    return np.delete(shared, first)
 
 
 class _Walk:
     """Wave after wave over all shards."""
 
-    def __init__(self, indexes: list[AudienceIndex], numbers: _Numbers, spec: AppealSpec) -> None:
+    def __init__(
+        self, indexes: Sequence[AudienceIndex], spec: AppealSpec, spared: Callable[[Sequence[Ints]], Ints]
+    ) -> None:
         self._indexes = indexes
-        self._numbers = numbers
+        self._spared = spared
         self._asked: list[Ints] = [np.empty(0, np.int64) for _ in indexes]
         self._closest = [np.zeros(len(index), np.int8) for index in indexes]
         self._fits = [np.zeros(len(index), np.bool_) for index in indexes]
@@ -83,7 +89,7 @@ class _Walk:
         spared = np.empty(0, np.int64)
         parts = 0
         if wave.channel is Channel.SMS:
-            spared = self._numbers.spared(np.concatenate(asked))
+            spared = self._spared(asked)
             parts = self._count_parts(asked, spared)
         matched = sum(map(len, asked))
         return Wave(

@@ -10,27 +10,14 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from registry.audience.exclusion import Exclusion
+from registry.audience.reasons import WORDS
 from schemas.durations import write_duration
 from schemas.words import Channel
 
 NOT_NEEDED: Final = "not_needed"  # they fit, and the size of the waves leaves them out
 _BY: Final = {Channel.SMS: "SMS", Channel.EMAIL: "e-mail"}
 _WORDS: Final = {
-    Exclusion.OPTED_OUT: "want no such messages",
-    Exclusion.NO_CONSENT: "have not agreed to be asked",
-    Exclusion.UNREACHABLE: "no number or mailbox, or the number failed",
-    Exclusion.DEFERRED: "may not give yet",
-    Exclusion.ALREADY_ASKED: "were asked before",
-    Exclusion.AGE: "too young, too old, or age unknown",
-    Exclusion.SEX: "of the other sex, or sex unknown",
-    Exclusion.DISTRICT: "live in other districts, or district unknown",
-    Exclusion.LANGUAGE: "read another language",
-    Exclusion.SKILLS: "lack a skill that is needed",
-    Exclusion.BLOOD_UNKNOWN: "blood group unknown",
-    Exclusion.BLOOD_KNOWN: "blood group known; only unknown ones are asked",
-    Exclusion.BLOOD_OTHER: "another blood group",
-    Exclusion.RHD: "not known to be RhD-negative",
+    **{reason.value: words for reason, words in WORDS.items()},
     NOT_NEEDED: "would fit; the waves are not that large",
 }
 

@@ -26,6 +26,7 @@ from agents.ticker import Ticker
 from agents.tracking import Track
 from muster.clock import AppealClock
 from muster.email import open_email
+from muster.preview_door import PreviewDoor, answering_previews
 from muster.settings import Settings
 from muster.site import open_site
 from notifiers.ports import Notifier
@@ -96,6 +97,9 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         if with_site and settings.email is not None and settings.http_port:
             await stack.enter_async_context(open_site(settings, settings.email, database, clock.now))
         await audience.load_all()
+        await stack.enter_async_context(
+            answering_previews(PreviewDoor(settings, database, audience, clock.now), settings)
+        )
         await run(apps, services, ready=partial(_say_ready, parts.owner), finish=partial(_finish, gate, lanes))
 
 

@@ -22,11 +22,16 @@ def show_preview(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The appeal spec, a YAML file.")], as_json: AsJSON = False
 ) -> None:
     """Who would be asked and who not, before anybody is."""
-    from muster.preview import preview  # noqa: PLC0415 - numpy, which the other commands can do without
+    from muster.preview_ask import ask_worker  # noqa: PLC0415 - slow to import, and the other commands can do without
 
     content = read_spec(spec)
     with open_door() as door:
-        facts = preview(door.database, content, door.settings, door.now())
+        doors.ensure_launchable(content, door.now())
+        facts = ask_worker(content, door.settings)
+        if facts is None:
+            from muster.preview import preview  # noqa: PLC0415 - numpy, too
+
+            facts = preview(door.database, content, door.settings, door.now())
         if as_json:
             tell(facts.as_json(), "", as_json=True)
         else:

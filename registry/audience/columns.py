@@ -40,6 +40,7 @@ _BITS: Final = {
     "language": 2,
     "abo": 4,
     "rhd": 3,
+    "shared": 1,
     "born": _DAY_BITS,
     "deferred": _DAY_BITS,
     "consents": _PERMISSION_BITS,
@@ -179,6 +180,7 @@ def _fields(dialect: str) -> dict[str, ColumnElement[Any]]:
         "language": _coded(columns.language, LANGUAGE_CODES),
         "abo": case((known_group, OTHER_GROUP), else_=_coded(columns.abo, ABO_CODES)),
         "rhd": _coded(columns.rhd, RHD_CODES),
+        "shared": case((columns.mobile_shared, 1), else_=0),
         "born": _day(dialect, columns.birth_date),
         "deferred": _day(dialect, columns.deferred_until),
     }

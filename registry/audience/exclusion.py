@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator
 from datetime import date
-from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -19,30 +18,12 @@ from registry.audience.columns import (
     Ints,
     day_number,
 )
+from registry.audience.reasons import Exclusion
 from schemas.criteria import Criteria
 from schemas.words import BloodKnown, Channel, RhD
 
 Mask = NDArray[np.bool_]
 _FEW: Final = 8  # up to so many values one comparison each is quicker than a look-up
-
-
-class Exclusion(StrEnum):
-    """The documented order (docs/cli.md): what the member wants comes first, what the appeal needs comes last."""
-
-    OPTED_OUT = "opted_out"
-    NO_CONSENT = "no_consent"
-    UNREACHABLE = "unreachable"
-    DEFERRED = "deferred"
-    ALREADY_ASKED = "already_asked"
-    AGE = "age"
-    SEX = "sex"
-    DISTRICT = "district"
-    LANGUAGE = "language"
-    SKILLS = "skills"
-    BLOOD_UNKNOWN = "blood_type_unknown"
-    BLOOD_KNOWN = "blood_type_known"
-    BLOOD_OTHER = "blood_type_other"
-    RHD = "rhd"
 
 
 def exclusions(

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Connection, select
 from decisions.shards import BUCKETS, shards_of
 from registry import revisions
 from registry.audience.columns import LANGUAGE_CODES, RHD_CODES, Columns, Ints, query, unpacked
-from registry.audience.exclusion import Exclusion, Mask, exclusions
+from registry.audience.exclusion import Mask, exclusions
 from registry.audience.order import shuffled
+from registry.audience.reasons import Exclusion
 from registry.audience.rows import numbers
 from registry.audience.skills import SkillSets
 from registry.members import MEMBERS
@@ -126,6 +127,12 @@ class AudienceIndex:
                 codes[hit] = REASONS.index(reason) + 1
             living: Codes = codes[alive]
             return living
+
+    def sharing(self, ids: Ints) -> Ints:
+        """Those of these members, in their order, who share their mobile with another one."""
+        with self._steady:
+            at, known = self._columns.positions(ids)
+            return ids[known & (self._columns["shared"][at] != 0)] if len(self._columns) else ids[:0]
 
     def languages(self, ids: Ints) -> dict[Language, int]:
         """How many of these members read which language."""

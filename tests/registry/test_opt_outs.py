@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from registry.addresses import LANGUAGES, OPTED_OUT, addresses, owners
-from registry.audience.exclusion import Exclusion
 from registry.audience.index import AudienceIndex
+from registry.audience.reasons import Exclusion
 from registry.database import Database
 from registry.errors import NotFound
 from registry.metadata import METADATA

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from decisions.permissions import Scope
-from registry.audience.exclusion import Exclusion
 from registry.audience.index import REASONS, AudienceIndex
+from registry.audience.reasons import Exclusion
 from schemas.words import ABO, BloodKnown, Channel, Purpose, RhD
 from tests.registry.audience.people import CRITERIA, FOR_AB, PERSONS, Person, forget_all, reason, store
 
