@@ -29,7 +29,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.fire.faults import FAULTS, Fault
-from bench.fire.front import WINDOW, Front, open_front
+from bench.fire.front import WINDOW, Front, Stuck, open_front
 from bench.fire.toll import Toll, take_toll
 
 KILL = "worker killed"
@@ -49,25 +49,30 @@ class Row:
     broken: list[str] = field(default_factory=list)
 
 
-def plan_appeals(log: str, kills: int, each: int, per_appeal: int, chance: random.Random) -> list[list[Fault]]:
-    """All faults in a random order, so many in each appeal."""
+def plan_faults(log: str, kills: int, each: int, chance: random.Random) -> list[Fault]:
+    """All that will happen, in a random order."""
     others = [fault for fault in FAULTS.values() if log in fault.on and fault.name != KILL]
     faults = [FAULTS[KILL]] * kills + others * each
     chance.shuffle(faults)
-    return [faults[start : start + per_appeal] for start in range(0, len(faults), per_appeal)]
+    return faults
 
 
 async def run(options: argparse.Namespace, folder: Path) -> list[Row]:
     chance = random.Random(options.seed)
-    appeals = plan_appeals(options.log, options.kills, options.each, options.per_appeal, chance)
+    left = plan_faults(options.log, options.kills, options.each, chance)
     if options.only:
-        appeals = [[FAULTS[name] for name in options.only] * options.each]
+        left = [FAULTS[name] for name in options.only] * options.each
     tolls: list[Toll] = []
     async with open_front(options.log, options.members, options.seed, folder) as front:
-        for number, faults in enumerate(appeals, start=1):
-            began = time.monotonic()
-            tolls += await _appeal(front, faults, number)
-            print(f"appeal {number} of {len(appeals)}: {time.monotonic() - began:.0f} s", flush=True)
+        number = 0
+        while left:
+            number, began = number + 1, time.monotonic()
+            taken = await _appeal(front, left[: options.per_appeal], number)
+            if not taken:
+                raise Stuck("the fan-out was over before the first fault: give more --members")
+            left = left[len(taken) :]
+            tolls += taken
+            print(f"appeal {number}: {time.monotonic() - began:.0f} s, {len(left)} faults left", flush=True)
     return rows_of(tolls)
 
 
@@ -142,6 +147,7 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="muster-faults-") as name:
         folder = Path(name)
+        os.environ["TMPDIR"] = name  # a worker that is killed leaves a folder behind
         # Told to end, it ends what it started, as after Ctrl-C.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.fire.front import Front, Stuck, set_clock, stepping
+from bench.fire.front import TROUBLED_PACE, Front, Stuck, set_clock, stepping
 
 Hit = Callable[[Front], Awaitable[float | None]]
 FROZEN_SECONDS = 8.0  # longer than a session on Kafka (6 s) and a lease (3 s)
@@ -47,6 +47,7 @@ async def kill_all_workers(front: Front) -> float:
 
 
 async def _come_back(front: Front, owners: list[str], died: float) -> float:
+    await front.trickle()
     starting = [asyncio.create_task(front.add_worker()) for _ in owners]
     if front.workers:  # the others go on; what counts is when they have the dead one's part, too
         resumed = max([await front.until_taken_over(owner, died) for owner in owners])
@@ -60,6 +61,7 @@ async def _come_back(front: Front, owners: list[str], died: float) -> float:
 async def stop_worker(front: Front) -> float:
     """A worker is told to end, and another is started: what an upgrade does."""
     stopped = time.monotonic()
+    await front.trickle()
     await front.replace_worker()
     return await front.until_more(stopped)
 
@@ -68,6 +70,7 @@ async def freeze_worker(front: Front) -> float:
     """A worker sleeps longer than its session and its lease, and wakes."""
     sleeper = front.chance.choice(front.workers)
     sleeper.freeze()
+    await front.trickle()
     try:
         await asyncio.sleep(FROZEN_SECONDS)
     finally:
@@ -78,6 +81,7 @@ async def freeze_worker(front: Front) -> float:
 
 async def kill_publisher(front: Front) -> float:
     """Somebody's command dies at some moment of its life, and is typed again: a pause, and then the resume."""
+    await front.trickle()
     for verb in ("pause", "resume"):
         command = front.begin_command("appeal", verb, front.appeal)
         await asyncio.sleep(front.chance.uniform(0.1, 1.2))
@@ -98,6 +102,7 @@ async def kill_publisher(front: Front) -> float:
 async def kill_broker(front: Front) -> float:
     assert front.broker is not None
     await asyncio.to_thread(front.broker.kill)
+    await front.trickle()
     await asyncio.sleep(AWAY_SECONDS)
     await asyncio.to_thread(front.broker.start)
     return await front.until_more(time.monotonic())
@@ -106,6 +111,7 @@ async def kill_broker(front: Front) -> float:
 async def kill_database(front: Front) -> float:
     assert front.postgres is not None
     await asyncio.to_thread(front.postgres.kill)
+    await front.trickle()
     await asyncio.sleep(AWAY_SECONDS)
     await asyncio.to_thread(front.postgres.start)
     return await front.until_more(time.monotonic())
@@ -113,6 +119,7 @@ async def kill_database(front: Front) -> float:
 
 async def fill_disk(front: Front) -> float:
     """Nothing more can be written under the embedded log for a while."""
+    await front.trickle()
     if front.disk is not None:
         filler = front.disk / "filler"
         await asyncio.to_thread(_fill, filler)
@@ -150,9 +157,9 @@ def trouble(**mischief: object) -> Hit:
     """The gateway does this for a while, and then behaves."""
 
     async def hit(front: Front) -> float:
-        await front.misbehave(**mischief)
+        await front.misbehave(**{"pace": TROUBLED_PACE, **mischief})
         await asyncio.sleep(TROUBLE_SECONDS)
-        await front.misbehave()
+        await front.trickle()
         return await front.until_more(time.monotonic())
 
     return hit
@@ -165,6 +172,7 @@ def step_clock(seconds: int) -> Hit:
     """A worker's clock is wrong by so much for a while, and then right again: two steps."""
 
     async def hit(front: Front) -> float:
+        await front.trickle()
         await front.replace_worker(**stepping(front.clock))
         set_clock(front.clock, seconds)
         await asyncio.sleep(TROUBLE_SECONDS)

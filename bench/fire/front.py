@@ -25,7 +25,8 @@ from tests.servers.kafka import KafkaBroker
 from tests.servers.postgres import PostgresServer
 
 WINDOW = 1024
-PACE = 6000  # messages a second that the gateway reads: a fan-out lasts long enough to be hit
+# Messages a second that the gateway reads: a fan-out lasts long enough to be hit, and is not over before a hit is.
+PACE, TROUBLED_PACE, TRICKLE = 6000, 1500, 150
 PATIENCE = 120.0
 SPEED = 10.0
 _SETTINGS = {"sms": {"window": WINDOW, "binds": 2, "longest_reconnect_seconds": 2}}
@@ -63,6 +64,10 @@ class Front:
         """As the gateway's own door, but at the pace of this bench."""
         await self.site.misbehave(**{"pace": PACE, **mischief})
 
+    async def trickle(self) -> None:
+        """Something leaves all the time, but little, until the blow has been dealt with."""
+        await self.misbehave(pace=TRICKLE)
+
     # --- looking ------------------------------------------------------------------------------------------------
 
     async def seen(self) -> int:
@@ -73,8 +78,8 @@ class Front:
     async def fates(self) -> dict[Fate, int]:
         return await self.site.database.read(partial(ledger.fates, appeal_id=self.appeal))
 
-    async def until_seen(self, count: int) -> None:
-        """Raises `Stuck`."""
+    async def until_seen(self, count: int) -> int:
+        """How many the gateway has, once it has so many.  Raises `Stuck`."""
         best, since = -1, time.monotonic()
         while (now := await self.seen()) < count:
             if now > best:
@@ -83,6 +88,7 @@ class Front:
                 raise Stuck(f"{now} of {count} messages, and nothing more for {PATIENCE:.0f} s")
             self.ensure_nobody_fell()
             await asyncio.sleep(0.02)
+        return now
 
     async def until_more(self, since: float) -> float:
         """Seconds from `since` until something more leaves, or everybody is accounted for.  Raises `Stuck`."""
