@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.fire.front import TROUBLED_PACE, Front, Stuck, set_clock, stepping
+from bench.fire.front import TROUBLED_PACE, Front, Stuck, set_clock
 
 Hit = Callable[[Front], Awaitable[float | None]]
 FROZEN_SECONDS = 8.0  # longer than a session on Kafka (6 s) and a lease (3 s)
@@ -169,17 +169,14 @@ def trouble(**mischief: object) -> Hit:
 
 
 def step_clock(seconds: int) -> Hit:
-    """A worker's clock is wrong by so much for a while, and then right again: two steps."""
+    """The workers' clock is wrong by so much for a while, and then right again: two steps."""
 
     async def hit(front: Front) -> float:
-        await front.trickle()
-        await front.replace_worker(**stepping(front.clock))
+        await front.misbehave(pace=TROUBLED_PACE)
         set_clock(front.clock, seconds)
         await asyncio.sleep(TROUBLE_SECONDS)
         set_clock(front.clock, 0)
-        resumed = await front.until_more(time.monotonic())
-        await front.replace_worker()
-        return resumed
+        return await front.until_more(time.monotonic())
 
     return hit
 

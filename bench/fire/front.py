@@ -8,18 +8,20 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from muster.demo.site import Plan, Site, Worker, open_site
+from muster.demo.story import CommandFailed
 from registry import ledger
 from registry.leases import LEASES
-from registry.ledger import Fate
+from registry.ledger import CLAIMS, RECORDS, Fate
 from rehearsal.generate import generate_members
 from tests.servers.kafka import KafkaBroker
 from tests.servers.postgres import PostgresServer
@@ -49,6 +51,7 @@ class Front:
     workers: list[Worker] = field(default_factory=list)
     appeal: str = ""
     owners: dict[int, str] = field(default_factory=dict)  # how the ledger names each worker, by process id
+    dead: list[str] = field(default_factory=list)  # those that the present blow has killed
     _started: int = 0
 
     @property
@@ -57,7 +60,7 @@ class Front:
 
     @property
     def clock(self) -> Path:
-        """By how much the clock is wrong of workers that were started with `stepping`."""
+        """By how much the workers' clock is wrong."""
         return self.site.plan.folder / "clock"
 
     async def misbehave(self, **mischief: object) -> None:
@@ -77,6 +80,23 @@ class Front:
 
     async def fates(self) -> dict[Fate, int]:
         return await self.site.database.read(partial(ledger.fates, appeal_id=self.appeal))
+
+    async def uncertain(self) -> Counter[str]:
+        """Members of this appeal who are uncertain, by the worker that had claimed them."""
+
+        def count(connection: Connection) -> Counter[str]:
+            same = (CLAIMS.c.batch_id == RECORDS.c.batch_id) & (CLAIMS.c.first == RECORDS.c.first)
+            rows = connection.execute(
+                select(CLAIMS.c.owner, RECORDS.c.fates)
+                .join(RECORDS, same)
+                .where(RECORDS.c.appeal_id == self.appeal, RECORDS.c.wave > 0)
+            )
+            found: Counter[str] = Counter()
+            for owner, fates in rows:
+                found[owner] += bytes(fates).count(Fate.UNCERTAIN)
+            return found
+
+        return await self.site.database.read(count)
 
     async def until_seen(self, count: int) -> int:
         """How many the gateway has, once it has so many.  Raises `Stuck`."""
@@ -113,20 +133,21 @@ class Front:
 
     # --- workers ------------------------------------------------------------------------------------------------
 
-    async def add_worker(self, **environment: str) -> Worker:
-        worker = await self.site.start_worker(**environment)
+    async def add_worker(self) -> Worker:
+        worker = await self.site.start_worker(**_stepping(self.clock))
         self._started += 1
         self.workers.append(worker)
         self.owners[worker.pid] = _owner(self.site.worker_log(self._started))
         return worker
 
-    async def replace_worker(self, **environment: str) -> None:
-        """Stop one in good order and start another, in this environment."""
+    async def replace_worker(self) -> None:
+        """Stop one in good order and start another."""
         await self.workers.pop(0).stop()
-        await self.add_worker(**environment)
+        await self.add_worker()
 
     async def kill_worker(self, worker: Worker) -> None:
         self.workers.remove(worker)
+        self.dead.append(self.owners[worker.pid])
         await worker.kill()
 
     async def held(self) -> dict[str, str]:
@@ -193,9 +214,22 @@ async def open_front(log: str, members: int, seed: int, folder: Path) -> AsyncIt
         await site.commands.run("members", "import", str(table))
         front = Front(site, members, random.Random(seed), broker, postgres, disk)
         await front.misbehave()
+        await _make_topics(site)
         for _ in range(2 if broker else 1):
             await front.add_worker()
         yield front
+
+
+async def _make_topics(site: Site) -> None:
+    """On a busy machine a broker may need more time than a worker gives it.  Raises `CommandFailed`."""
+    for left in reversed(range(5)):
+        try:
+            await site.commands.run("topics", "create")
+        except CommandFailed:
+            if not left:
+                raise
+        else:
+            return
 
 
 def set_clock(clock: Path, seconds: int) -> None:
@@ -205,9 +239,10 @@ def set_clock(clock: Path, seconds: int) -> None:
     fresh.replace(clock)
 
 
-def stepping(clock: Path) -> dict[str, str]:
+def _stepping(clock: Path) -> dict[str, str]:
     """The environment of a process whose clock is as wrong as this file says."""
-    set_clock(clock, 0)
+    if not clock.exists():
+        set_clock(clock, 0)
     return {"PYTHONPATH": str(Path(__file__).parent / "stepped"), "MUSTER_BENCH_CLOCK": str(clock)}
 
 

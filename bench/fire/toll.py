@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from bench.fire.faults import Fault
 from bench.fire.front import PATIENCE, Front, Stuck
@@ -29,6 +30,19 @@ class Toll:
         return f"{self.fault.name}: {self.uncertain} uncertain{resumed}{bad} {self.trouble}"
 
 
+@dataclass
+class Blame:
+    """Whose doing it is that members are uncertain: the death of who had claimed them, or else the latest blow."""
+
+    killed: dict[str, Toll] = field(default_factory=dict)
+    charged: Counter[str] = field(default_factory=Counter)
+
+    def charge(self, now: Counter[str], tolls: list[Toll]) -> None:
+        for owner, count in (now - self.charged).items():
+            (self.killed.get(owner) or tolls[-1]).uncertain += count
+        self.charged = now
+
+
 async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll]:
     """Launch, hit, judge, stop.  Faults for which the fan-out was over too soon are left out."""
     front.appeal = await launch(
@@ -36,26 +50,29 @@ async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll
     )
     moments = sorted(front.chance.uniform(0.02, 0.85) for _ in faults)
     tolls: list[Toll] = []
-    counted, began = 0, time.monotonic()
+    blame, began = Blame(), time.monotonic()
     for fault, moment in zip(faults, moments, strict=True):
         toll = Toll(fault)
+        front.dead.clear()
         try:
             if await front.until_seen(int(moment * front.members)) > _OVER * front.members:
                 break
-            counted = await _charge(front, tolls, counted)
+            blame.charge(await front.uncertain(), tolls)
             tolls.append(toll)
             print(f"  {time.monotonic() - began:6.1f} s, {moment:4.0%} sent: {fault.name}", flush=True)
             await asyncio.sleep(front.chance.uniform(0, 0.1))
             toll.resumed = await fault.hit(front)
+            blame.killed |= dict.fromkeys(front.dead, toll)
             await front.misbehave()
         except Stuck as exc:
+            blame.killed |= dict.fromkeys(front.dead, toll)
             toll.trouble = str(exc)
             if toll not in tolls:
                 tolls.append(toll)
             await _mend(front)
     await _until_all_told(front)
     await front.site.witness.settle(quiet=0.3)
-    await _charge(front, tolls, counted)
+    blame.charge(await front.uncertain(), tolls)
     verdict = await front.site.judge(front.appeal)
     # Whoever was never begun counts as withdrawn there; but nobody has stopped this appeal.
     never_begun = verdict.withdrawn - (await front.fates()).get(Fate.WITHDRAWN, 0)
@@ -64,14 +81,6 @@ async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll
         toll.lost, toll.doubled = lost, verdict.doubled
     await front.site.commands.run("appeal", "stop", front.appeal, "--reason", "measured")
     return tolls
-
-
-async def _charge(front: Front, tolls: list[Toll], before: int) -> int:
-    """Whoever was named uncertain since the last fault, it is that fault's doing."""
-    now = (await front.fates()).get(Fate.UNCERTAIN, 0)
-    if tolls:
-        tolls[-1].uncertain = now - before
-    return now
 
 
 async def _mend(front: Front) -> None:
