@@ -19,13 +19,13 @@ from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
 from agents.inbound import Inbound, OptOutsByLink
-from agents.receipts import JoinReceipts
 from agents.relay import Relay
 from agents.replies import ReadReply
 from agents.ticker import Ticker
 from agents.tracking import Track
 from muster.clock import AppealClock
 from muster.email import open_email
+from muster.joining import join_beside
 from muster.preview_door import PreviewDoor, answering_previews
 from muster.settings import Settings
 from muster.site import open_site
@@ -90,7 +90,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         services = (
             relay.run,
             Ticker(database, clock.now).run,
-            JoinReceipts(database, partial(one_at_a_time, database, "receipts"), now=clock.now).run,
+            partial(join_beside, settings),
             leases.run,
             partial(_listen, settings.log, gate),
         )
