@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from agents.gather import Gather
 from agents.routes import post
 from decisions.appeals.decide import INPUTS, advance, order_id
-from decisions.appeals.state import AppealState, next_due
+from decisions.appeals.state import AppealState, next_due, read_state
 from registry import appeals, outbox
 from registry.database import Database
 from registry.errors import DatabaseUnreachable
@@ -87,7 +87,7 @@ def _open(connection: Connection, cases: dict[str, Case], appeal_id: str) -> Non
     stored = appeals.load_state(connection, appeal_id)
     if stored is None:
         raise Unprocessable(f"no appeal {appeal_id} is registered: it was not launched through a door of ours")
-    state = AppealState.model_validate_json(stored.state) if stored.state else None
+    state = read_state(stored.state) if stored.state else None
     cases[appeal_id] = Case(stored.applied, stored.applied, state)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from decisions.appeals.state import AppealState
+from decisions.appeals.state import AppealState, read_state
 from registry import appeals, board, replies, uncertain
 from registry.uncertain import Doubtful
 from schemas.spec import AppealSpec
@@ -102,7 +102,7 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
     counts = board.counts(connection, appeal_id)
     said = replies.answers(connection, appeal_id)
     doubtful = uncertain.doubtful(connection, appeal_id)
-    state = AppealState.model_validate_json(row.state) if row.state else None
+    state = read_state(row.state) if row.state else None
 
     def count(name: str) -> int:
         return int(counts.get(name, 0))  # type: ignore[call-overload, no-any-return]

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, PlainSerializer
+from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer
 
 from schemas.appeals import LaunchAppeal
 from schemas.base import Contract, Count, MemberId
@@ -26,7 +26,15 @@ class Status(StrEnum):
         return self in {Status.FILLED, Status.STOPPED, Status.EXPIRED}
 
 
-class Done(Contract):
+class Kept(Contract):
+    """Part of the stored state.  What a newer worker has written into it, and we do not know, stays in it, so that old and
+    new workers may take turns with an appeal.
+    """  # noqa: D205
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Done(Kept):
     """Which batches of a shard are finished: all below `below`, and the few in `beyond` that came early."""
 
     below: int = 0
@@ -50,7 +58,7 @@ class Done(Contract):
         return self.below + len(self.beyond)
 
 
-class ShardState(Contract):
+class ShardState(Kept):
     """One shard's part in one wave."""
 
     bins: tuple[Count, ...] | None = None  # None until the shard has counted
@@ -69,7 +77,7 @@ class ShardState(Contract):
         return -(-(self.selected or 0) // size)
 
 
-class Doubt(Contract):
+class Doubt(Kept):
     """Members of one finished batch who are uncertain and will be asked a second time, under `rather-repeat` only."""
 
     shard: int
@@ -79,7 +87,7 @@ class Doubt(Contract):
     ordered: bool = False
 
 
-class Tally(Contract):
+class Tally(Kept):
     """What became of the members of a wave, as dispatch reported it."""
 
     sent: Count = 0
@@ -90,7 +98,7 @@ class Tally(Contract):
     messages: Count = 0
 
 
-class WaveState(Contract):
+class WaveState(Kept):
     """One wave, from the first question to the shards on."""
 
     asked_at: AwareDatetime  # when the shards were last asked something that some have not answered
@@ -114,7 +122,7 @@ class WaveState(Contract):
         return sum(shard.invited for shard in self.shards)
 
 
-class AppealState(Contract):
+class AppealState(Kept):
     """One appeal.  `moment` is the time of the newest input and never goes back."""
 
     launch: LaunchAppeal
@@ -148,6 +156,11 @@ class AppealState(Contract):
         """Members who were invited and never given to dispatch."""
         size = self.launch.batch_size
         return sum(max(0, shard.invited - shard.released * size) for wave in self.waves for shard in wave.shards)
+
+
+def read_state(stored: str) -> AppealState:
+    """The state as it was stored, by this version or a newer one."""
+    return AppealState.model_validate_json(stored, extra="allow")
 
 
 def next_due(state: AppealState) -> datetime | None:

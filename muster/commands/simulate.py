@@ -32,6 +32,9 @@ def smsc_sim(
     undelivered: Annotated[
         float, typer.Option(min=0, max=1, help="Share that never reaches the handset.")
     ] = _DEFAULTS.undelivered,
+    receipt_seconds: Annotated[
+        float, typer.Option(min=0.001, help="Median delay of receipts, in appeal time.")
+    ] = _DEFAULTS.receipt_median_seconds,
     seed: Annotated[int, typer.Option(help="Same seed, same answers.")] = 1,
     people: Annotated[Path | None, typer.Option(help="people.csv; without it nobody answers.")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where the record of all messages is kept.")] = None,
@@ -56,6 +59,7 @@ def smsc_sim(
         error_rate=error_rate,
         receipts=receipts,
         undelivered=undelivered,
+        receipt_median_seconds=receipt_seconds,
         seed=seed,
         people=people,
         state_dir=state_dir,

@@ -1,42 +1,19 @@
-"""What the decider knows is a value that JSON keeps as it is."""
+"""Old and new workers may take turns with one appeal."""
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import json
 
-from decisions.appeals.state import AppealState, Done
-from tests.decisions.appeals.samples import NIGHT, launch
-
-
-@settings(derandomize=True)
-@given(st.lists(st.integers(0, 12)))
-def test_finished_batches_are_remembered_in_any_order(batches: list[int]):
-    done = Done()
-    for batch in batches:
-        done = done.add(batch)
-    assert {batch for batch in range(20) if batch in done} == set(batches)
-    assert len(done) == len(set(batches))
+from decisions.appeals.decide import advance
+from decisions.appeals.state import read_state
+from tests.decisions.appeals.samples import NIGHT, answered, launch
 
 
-def test_finished_batches_in_order_take_no_room():
-    done = Done()
-    for batch in range(1_000):
-        done = done.add(batch)
-    assert done == Done(below=1_000)
-
-
-def test_a_gap_that_is_filled_swallows_what_came_early():
-    assert Done().add(2).add(1) == Done(beyond=(1, 2))
-    assert Done().add(2).add(1).add(0) == Done(below=3)
-
-
-@settings(derandomize=True)
-@given(st.lists(st.integers(1, 100), unique=True))
-def test_the_same_knowledge_is_the_same_bytes(members: list[int]):
-    state = AppealState(launch=launch(), launched_at=NIGHT, moment=NIGHT)
-    one_by_one: frozenset[int] = frozenset()
-    for member in members:
-        one_by_one |= {member}
-    grown = state.model_copy(update={"stood_down": one_by_one}).model_dump_json()
-    at_once = state.model_copy(update={"stood_down": frozenset(sorted(members))}).model_dump_json()
-    assert grown == at_once
-    assert AppealState.model_validate_json(grown).model_dump_json() == grown
+def test_what_a_newer_worker_has_written_is_kept():
+    state, _ = advance(None, launch(), NIGHT)
+    stored = json.loads(state.model_dump_json())
+    stored["invented_later"] = {"by": ["a newer worker"]}
+    stored["waves"][0]["invented_later"] = 7
+    older, _ = advance(read_state(json.dumps(stored)), answered(7), NIGHT)
+    kept = json.loads(older.model_dump_json())
+    assert kept["invented_later"] == {"by": ["a newer worker"]}
+    assert kept["waves"][0]["invented_later"] == 7
+    assert read_state(state.model_dump_json()) == state
