@@ -61,21 +61,35 @@ class Relay:
 
     async def _publish_for_ever(self) -> None:
         """Raises `DatabaseUnreachable`."""
-        while True:
-            self._nudged.clear()
-            try:
-                rows = await self._database.read(partial(outbox.waiting, limit=_AT_ONCE))
-                if rows:
-                    await self._publish(rows)
-                    continue
-            except LogUnreachable as exc:
-                LOG.warning("the outbox waits", reason=str(exc))
-                await self._sleep(1.0)
-            try:
-                async with asyncio.timeout(self._idle):
-                    await self._nudged.wait()
-            except TimeoutError:
-                pass
+        with self._database.watch() as watch:
+            stale = True
+            while True:
+                self._nudged.clear()
+                stale = watch.changed() or stale
+                if stale:
+                    stale = await self._publish_waiting()
+                if not stale:
+                    await self._pause()
+
+    async def _publish_waiting(self) -> bool:
+        """Publish the oldest of what waits; whether more may wait."""
+        rows = await self._database.read(partial(outbox.waiting, limit=_AT_ONCE))
+        if not rows:
+            return False
+        try:
+            await self._publish(rows)
+        except LogUnreachable as exc:
+            LOG.warning("the outbox waits", reason=str(exc))
+            await self._sleep(1.0)
+        return True
+
+    async def _pause(self) -> None:
+        """Until something of ours has committed, or it is time to look whether something of others' has."""
+        try:
+            async with asyncio.timeout(self._idle):
+                await self._nudged.wait()
+        except TimeoutError:
+            pass
 
     async def _publish(self, rows: list[tuple[int, Outgoing]]) -> None:
         await asyncio.to_thread(self._publisher.publish, [message for _, message in rows])

@@ -34,19 +34,25 @@ class Ticker:
         self._every = every
         self._sleep = sleep
         self._told: dict[str, datetime] = {}
+        self._waking: list[tuple[str, datetime]] = []
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self._look()
-            except DatabaseUnreachable as exc:
-                LOG.warning("no ticks while the database is away", reason=str(exc))
-            await self._sleep(self._every)
+        with self._database.watch() as watch:
+            stale = True
+            while True:
+                stale = watch.changed() or stale
+                try:
+                    if stale:
+                        self._waking = await self._database.read(appeals.waking)
+                        stale = False
+                    await self._look()
+                except DatabaseUnreachable as exc:
+                    LOG.warning("no ticks while the database is away", reason=str(exc))
+                await self._sleep(self._every)
 
     async def _look(self) -> None:
         now = self._now()
-        found = await self._database.read(partial(appeals.due, now=now))
-        fresh = [(appeal_id, due) for appeal_id, due in found if self._told.get(appeal_id) != due]
+        fresh = [(appeal_id, due) for appeal_id, due in self._waking if due <= now and self._told.get(appeal_id) != due]
         if fresh:
             await self._database.write(partial(_tell, due=fresh, now=now))
             self._told.update(fresh)

@@ -79,8 +79,8 @@ _SAVE = _REACH.values(
     status=bindparam("status"),
     closed_at=func.coalesce(APPEALS.c.closed_at, bindparam("now_closed_at", type_=Moment)),
 )
-_DUE = select(APPEALS.c.appeal_id, APPEALS.c.next_due).where(
-    APPEALS.c.status.in_(OPEN), APPEALS.c.next_due <= bindparam("now")
+_WAKING = select(APPEALS.c.appeal_id, APPEALS.c.next_due).where(
+    APPEALS.c.status.in_(OPEN), APPEALS.c.next_due.is_not(None)
 )
 
 
@@ -245,7 +245,6 @@ def save_state(
     return connection.execute(_SAVE, reached | changed).rowcount == 1
 
 
-def due(connection: Connection, now: datetime) -> list[tuple[str, datetime]]:
-    """Appeals that asked to be woken by now, with the moment they asked for."""
-    rows = connection.execute(_DUE, {"now": now})
-    return [(row.appeal_id, row.next_due) for row in rows]
+def waking(connection: Connection) -> list[tuple[str, datetime]]:
+    """The open appeals that want to be woken, each with the moment it asked for."""
+    return [(row.appeal_id, row.next_due) for row in connection.execute(_WAKING)]

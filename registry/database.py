@@ -6,6 +6,7 @@ many writers); a function that fails takes only its own savepoint with it.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -64,6 +65,32 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
+class Watch:
+    """Tells at next to no cost whether anybody may have committed since it was last asked, for who looks again and again.
+
+    On SQLite it has a connection of its own, which sees the others' commits, this process's among them.  PostgreSQL has
+    nothing as cheap: there the answer is always yes.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = sqlite3.connect(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+        self._seen = -1
+
+    def changed(self) -> bool:
+        if self._connection is None:
+            return True
+        try:
+            (now,) = self._connection.execute("pragma data_version").fetchone()
+        except sqlite3.Error:
+            return True  # who then reads it learns what is wrong
+        before, self._seen = self._seen, now
+        return bool(now != before)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
 class Database:
     """Transactions for everybody: `write` and `read` from coroutines, `transaction` and `snapshot` from plain code."""
 
@@ -89,6 +116,15 @@ class Database:
     def _read(self, work: Work[T]) -> T:
         with self.snapshot() as connection:
             return work(connection)
+
+    @contextmanager
+    def watch(self) -> Iterator[Watch]:
+        """For one coroutine."""
+        watch = Watch(self.engine)
+        try:
+            yield watch
+        finally:
+            watch.close()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
