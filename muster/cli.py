@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "replay",
         "Decide an appeal again from the log, and with --check compare.",
     ),
-    "answer": ("muster.commands.people", "answer_app", "Write down what a caller said."),
+    "answer": ("muster.commands.people", "answer_app", "Write down what a caller said, and see who waits for a call."),
     "confirm": ("muster.commands.people", "confirm", "Record the screening of a member who said yes."),
     "desk": ("muster.commands.desk", "app", "Replies that wait for a person."),
     "members": ("muster.commands.members", "app", "Import, generate, show, opt out and erase members."),

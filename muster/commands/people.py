@@ -3,14 +3,61 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
+from sqlalchemy import Row
 
 from agents import doors
 from muster.commands.requests import AsJSON
-from muster.doorstep import open_door, tell
+from muster.doorstep import OUT, local, open_door, table_of, tell
 from muster.who import Card, Mobile, ensure_one_way, member_of
+from registry import appeals, replies
+from registry.profile import Profile, profile
 from schemas.words import Answer
 
-answer_app = typer.Typer(no_args_is_help=True, help="Write down what a caller said.")
+_SCREENED = {None: "not yet", True: "confirmed", False: "no match"}
+answer_app = typer.Typer(no_args_is_help=True, help="Write down what a caller said, and see who waits for a call.")
+
+
+@answer_app.command("list")
+def list_answers(
+    appeal_id: Annotated[str, typer.Argument(metavar="APPEAL_ID")],
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Every answer, the latest first, not only who waits for a call.")
+    ] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Who said yes and waits for a coordinator's call, the longest waiting first: name, number, blood group as known.
+
+    Call, ask for the blood group, and write down what came out with `muster confirm APPEAL_ID MEMBER_ID [--no-match]`.
+    """
+    with open_door() as door:
+        with door.database.snapshot() as connection:
+            appeals.appeal(connection, appeal_id)
+            rows = replies.answers(connection, appeal_id) if everybody else replies.open_yes(connection, appeal_id)
+            callers = [_caller(row, profile(connection, row.member_id)) for row in rows]
+        if as_json:
+            tell({"appeal_id": appeal_id, "answers": callers}, "", as_json=True)
+            return
+        table = table_of("member", "name", "mobile", "blood", "answer", "since", "by", "screened")
+        for caller in callers:
+            since, screened = local(caller["answered_at"]), _SCREENED[caller["matched"]]  # type: ignore[arg-type, index]
+            shown = [str(caller[name] or "") for name in ("member_id", "name", "mobile", "blood", "answer")]
+            table.add_row(*map(escape, shown), since, str(caller["channel"]), screened)
+        OUT.print(table if callers else "Nobody waits for a call.  --all shows every answer.")
+
+
+def _caller(row: Row[tuple[object, ...]], known: Profile) -> dict[str, object]:
+    blood = [str(known.attributes[name]) for name in ("abo", "rhd") if known.attributes[name]]
+    return {
+        "member_id": row.member_id,
+        "name": known.attributes["name"],
+        "mobile": known.attributes["mobile"],
+        "blood": " ".join(blood),
+        "answer": row.answer,
+        "answered_at": row.answered_at,
+        "channel": row.channel,
+        "matched": row.matched,
+    }
 
 
 @answer_app.command("record")

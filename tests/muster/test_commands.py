@@ -50,6 +50,7 @@ def test_everything_that_prints_facts_prints_them_as_json_too(house: House, spec
         ("members", "erase", "3"): {"member_id", "erased"},
         ("members", "generate", "--count", "2", "--out", str(tmp_path / "made-up.csv")): {"count", "out", "people"},
         ("answer", "record", "yes", "--member", "1", "--appeal", appeal): {"appeal_id", "member_id", "answer"},
+        ("answer", "list", appeal): {"appeal_id", "answers"},
         ("database", "migrate"): {"migrated"},
         ("desk", "list"): {"waiting"},
         ("topics", "create"): {"topics"},
@@ -183,6 +184,28 @@ def test_what_waits_for_a_person_is_read_and_taken_off_the_desk(house: House):
     assert "Nothing waits" in house.type("desk", "list").out
 
 
+def test_a_coordinator_sees_who_said_yes_and_waits_for_a_call(house: House):
+    (*_, appeal) = (row["appeal_id"] for row in house.ask("appeal", "list")["appeals"])
+    with Database(house.database) as database, database.transaction() as connection:
+        replies.put_answer(
+            connection,
+            appeal_id=appeal,
+            member_id=1,
+            answer="yes",
+            channel="hotline",
+            answered_at=datetime(2024, 5, 1, tzinfo=UTC),
+            reply_id="m-2",
+        )
+    (caller,) = house.ask("answer", "list", appeal)["answers"]
+    assert (caller["member_id"], caller["mobile"], caller["blood"]) == (1, "+8617900000000", "AB")
+    assert "+8617900000000" in house.type("answer", "list", appeal).out
+    assert house.type("answer", "list", "a-nothing-of-the-kind").code == REFUSED
+    assert house.ask("confirm", appeal, "1")["matched"]
+    assert "Nobody waits" in house.type("answer", "list", appeal).out
+    (caller,) = house.ask("answer", "list", appeal, "--all")["answers"]
+    assert caller["answer"] == "yes"
+
+
 def test_schemas_go_into_a_folder_that_can_be_made(house: House, spec: Path):
     typed = house.type("schemas", "export", str(spec))
     assert (typed.code, typed.out) == (BAD_INPUT, "")
@@ -279,6 +302,8 @@ def test_the_web_pages_need_the_secret_of_the_links(house: House):
 def test_help_names_every_command_and_the_exit_codes(house: House):
     typed = house.type("--help")
     assert typed.code == DONE
-    assert "0 done, 2 bad input, 3 refused, 4 something cannot be reached" in " ".join(typed.out.split())
+    assert "0 done, 1 the check found a difference, 2 bad input, 3 refused, 4 something cannot be reached" in " ".join(
+        typed.out.split()
+    )
     assert house.type("appeal", "lunch").code == BAD_INPUT
     assert json.loads(house.type("request", "list", "--json").out)
