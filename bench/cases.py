@@ -1,6 +1,9 @@
 """What the contenders of a fan-out are measured on, and what is written down about each."""
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -28,6 +31,7 @@ class Result:
     seconds: float
     seconds_sent: float
     messages_per_second: int
+    sender_cpu_us: float  # processor time of the sending processes for one message, receipts included
     lost: int
     duplicates: int
 
@@ -49,3 +53,16 @@ def gateway_options(case: Case, window: int) -> tuple[str, ...]:
         # Handsets that are slow to confirm are none of what is measured: some 5 ms at the bench's speed.
         *("--receipt-seconds", "0.5", "--undelivered", "0", "--receipts", "1" if case.receipts else "0"),
     )
+
+
+def cpu_seconds(leaders: Iterable[int]) -> float:
+    """What these processes and all in their sessions have used so far, in their own code and in the kernel."""
+    wanted, ticks = set(leaders), 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it has just ended; its time is its parent's by now
+        if int(fields[3]) in wanted:
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sqlalchemy import select
 
-from bench.cases import Case, Contender, Result, gateway_options
+from bench.cases import Case, Contender, Result, cpu_seconds, gateway_options
 from bench.kannel import KannelContender
 from bench.sites import SPEED, fill_registry, plan_on, until_told_to_stop
 from muster.demo.site import Plan, open_site
@@ -62,12 +62,14 @@ class Muster:
         plan = replace(self._plan, speed=SPEED, settings={"sms": sms}, gateway=gateway_options(case, window))
         async with open_site(plan) as site:
             workers = [await site.start_worker() for _ in range(self._workers)]
+            before = cpu_seconds(worker.pid for worker in workers)
             appeal = await launch(site.commands, drill_spec(messages), plan.folder, "bench")
             with _profiled(self._profile, f"{self.name}-{case.receipts}-{case.delay_ms}", workers[0].pid):
                 await _all_seen(site.witness, appeal, messages)
                 joined = await _all_joined(site.database, appeal, messages) if case.receipts else 0.0
             await site.witness.settle(quiet=0.2)
             await _all_recorded(site.database, appeal, messages)
+            used = cpu_seconds(worker.pid for worker in workers) - before
             verdict = await site.judge(appeal)
             await site.commands.run("appeal", "stop", appeal, "--reason", "measured")
         seconds = max(verdict.last, joined) - verdict.first
@@ -83,6 +85,7 @@ class Muster:
             seconds=round(seconds, 3),
             seconds_sent=round(verdict.seconds, 3),
             messages_per_second=round(verdict.seen / seconds),
+            sender_cpu_us=round(used / verdict.seen * 1e6, 1),
             lost=verdict.lost + max(0, messages - verdict.invited),
             duplicates=verdict.doubled,
         )
@@ -170,6 +173,7 @@ async def run(options: argparse.Namespace) -> list[Result]:
                     for contender in contenders:
                         results.append(await contender.measure(case, options.messages))
                         print(asdict(results[-1]), flush=True)
+                        _keep(results, options.json)  # what was measured is not lost with what comes after
         except BaseException:
             _print_last_words(Path(folder))
             raise
@@ -231,8 +235,11 @@ def main() -> None:
     options.contender += options.peer
     results = asyncio.run(until_told_to_stop(run(options)))
     print(table(results))
-    if options.json:
-        options.json.write_text(json.dumps({"contenders": [asdict(result) for result in results]}, indent=2) + "\n")
+
+
+def _keep(results: Sequence[Result], path: Path | None) -> None:
+    if path:
+        path.write_text(json.dumps({"contenders": [asdict(result) for result in results]}, indent=2) + "\n")
 
 
 def _words(text: str) -> list[str]:

@@ -13,7 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
-from bench.cases import Case, Result, gateway_options
+from bench.cases import Case, Result, cpu_seconds, gateway_options
 from bench.sites import SPEED
 from muster.demo.site import Plan, Site, open_site
 from tests.servers.kannel import Kannel
@@ -58,12 +58,14 @@ class KannelContender:
         smpp = free_port()
         with self._kannel(folder, smpp, window, binds) as kannel:
             await asyncio.to_thread(_queue, kannel, messages, receipts=case.receipts)
+            before = cpu_seconds(kannel.pids)
             options = ("--port", str(smpp), *gateway_options(case, window))
             async with open_site(Plan(folder, speed=SPEED, gateway=options)) as site:
                 await _sent(site, messages)
                 done = await _reported(site, messages) if case.receipts else 0.0
                 await site.witness.settle(quiet=0.2)
                 sent = (await site.witness.counts())[""]
+                used = cpu_seconds(kannel.pids) - before
         shutil.rmtree(folder)
         first, last = sent["first"], sent["last"]
         seconds = max(last, done) - first
@@ -79,6 +81,7 @@ class KannelContender:
             seconds=round(seconds, 3),
             seconds_sent=round(last - first, 3),
             messages_per_second=round(messages / seconds),
+            sender_cpu_us=round(used / messages * 1e6, 1),
             lost=messages - int(sent["numbers"]),
             duplicates=int(sent["doubled"]),
         )

@@ -139,6 +139,11 @@ class Kannel:
         with urllib.request.urlopen(url, timeout=10) as response:
             return str(response.read().decode())
 
+    @property
+    def pids(self) -> list[int]:
+        """Of both programs, while they run."""
+        return [box.pid for box in self._boxes]
+
     def __enter__(self) -> Self:
         for box in self._boxes:
             self._stack.enter_context(box)

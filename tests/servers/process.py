@@ -162,6 +162,13 @@ class Server:
     def running(self) -> bool:
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        """Raises `ServerFailed` while it does not run."""
+        if self._process is None:
+            raise ServerFailed("it does not run")
+        return self._process.pid
+
     def start(self) -> Self:
         """Start it, with the data that it left, and return once it answers.  Raises `ServerFailed`."""
         if self._process is None:
