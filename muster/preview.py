@@ -107,7 +107,7 @@ class _Walk:
         codes = index.reasons(criteria, before)
         self._fits[shard] |= codes == 0
         np.maximum(self._closest[shard], codes, out=self._closest[shard])
-        asked = index.select(criteria, before, limit=limit, salt=_SALT)
+        asked = index.choose(criteria, before, limit=limit, salt=_SALT)
         self._asked[shard] = np.concatenate([before, asked])
         return asked
 
