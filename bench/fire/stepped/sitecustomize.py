@@ -4,6 +4,7 @@ Debian's faketime would do it for any process, but version 0.9.10 breaks `time.s
 """
 
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ def _wrong_now() -> datetime:
 
 time.time_ns = _wrong_ns
 time.time = lambda: _wrong_ns() / 1e9
+
+sys.path.insert(0, str(Path.cwd()))  # as `python -m` will do: the same code as without us
 
 from muster.clock import AppealClock  # noqa: E402 - after the clock has been set wrong
 
