@@ -63,6 +63,7 @@ async def run(options: argparse.Namespace, folder: Path) -> list[Row]:
     if options.only:
         left = [FAULTS[name] for name in options.only] * options.each
     tolls: list[Toll] = []
+    started = time.monotonic()
     async with open_front(options.log, options.members, options.seed, folder) as front:
         number = 0
         while left:
@@ -73,6 +74,8 @@ async def run(options: argparse.Namespace, folder: Path) -> list[Row]:
             left = left[len(taken) :]
             tolls += taken
             print(f"appeal {number}: {time.monotonic() - began:.0f} s, {len(left)} faults left", flush=True)
+            if options.json:
+                write(options, rows_of(tolls), started)
     return rows_of(tolls)
 
 
@@ -115,6 +118,21 @@ def broken(toll: Toll) -> list[str]:
     return found
 
 
+def write(options: argparse.Namespace, rows: list[Row], began: float) -> None:
+    """After each appeal, so that what was measured outlives whatever comes next."""
+    command = {key: getattr(options, key) for key in ("log", "kills", "each", "members", "per_appeal", "seed", "only")}
+    report = {
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[2], 1),
+        "seconds": round(time.monotonic() - began),
+        "cpu_seconds": round(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])),
+        "faults": [asdict(row) for row in rows],
+    }
+    options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
 def show(rows: list[Row]) -> None:
     print(
         f"{'fault':30} {'times':>5} {'lost':>5} {'doubled':>7} {'uncertain':>9} {'most':>5} {'resume s':>8} {'median':>6}"
@@ -144,7 +162,6 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.only) - set(FAULTS):
         parser.error(f"--only: no fault is called {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
-    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="muster-faults-") as name:
         folder = Path(name)
         os.environ["TMPDIR"] = name  # a worker that is killed leaves a folder behind
@@ -158,18 +175,6 @@ def main() -> int:
                 for log in folder.glob("*.log"):
                     (options.keep_logs / log.name).write_bytes(log.read_bytes())
     show(rows)
-    if options.json:
-        command = {key: getattr(options, key) for key in ("log", "kills", "each", "members", "per_appeal", "seed")}
-        report = {
-            "command": command,
-            "date": datetime.now(UTC).date().isoformat(),
-            "cores": os.cpu_count(),
-            "load": round(os.getloadavg()[2], 1),
-            "seconds": round(time.monotonic() - began),
-            "cpu_seconds": round(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])),
-            "faults": [asdict(row) for row in rows],
-        }
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 1 if any(row.broken for row in rows) else 0
 
 

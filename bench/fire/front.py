@@ -28,7 +28,7 @@ from tests.servers.postgres import PostgresServer
 
 WINDOW = 1024
 # Messages a second that the gateway reads: a fan-out lasts long enough to be hit, and is not over before a hit is.
-PACE, TROUBLED_PACE, TRICKLE = 6000, 1500, 150
+PACE, TROUBLED_PACE, TRICKLE = 6000, 1500, 40
 PATIENCE = 120.0
 SPEED = 10.0
 _SETTINGS = {"sms": {"window": WINDOW, "binds": 2, "longest_reconnect_seconds": 2}}
