@@ -33,7 +33,7 @@ from bench.fire.front import WINDOW, Front, Stuck, open_front
 from bench.fire.toll import Toll, take_toll
 
 KILL = "worker killed"
-AIM_SECONDS, LIMIT_SECONDS = 10, 30
+LIMIT_SECONDS = 30.0
 
 
 @dataclass
@@ -75,8 +75,8 @@ async def run(options: argparse.Namespace, folder: Path) -> list[Row]:
             tolls += taken
             print(f"appeal {number}: {time.monotonic() - began:.0f} s, {len(left)} faults left", flush=True)
             if options.json:
-                write(options, rows_of(tolls), started)
-    return rows_of(tolls)
+                write(options, rows_of(tolls, options.limit), started)
+    return rows_of(tolls, options.limit)
 
 
 async def _appeal(front: Front, faults: list[Fault], number: int) -> list[Toll]:
@@ -86,7 +86,7 @@ async def _appeal(front: Front, faults: list[Fault], number: int) -> list[Toll]:
     return tolls
 
 
-def rows_of(tolls: list[Toll]) -> list[Row]:
+def rows_of(tolls: list[Toll], limit: float) -> list[Row]:
     rows: dict[str, Row] = {}
     resumed: defaultdict[str, list[float]] = defaultdict(list)
     for toll in tolls:
@@ -96,7 +96,7 @@ def rows_of(tolls: list[Toll]) -> list[Row]:
         row.duplicates += toll.doubled
         row.uncertain += toll.uncertain
         row.most_uncertain = max(row.most_uncertain, toll.uncertain)
-        row.broken += broken(toll)
+        row.broken += broken(toll, limit)
         if toll.resumed is not None:
             resumed[row.fault].append(toll.resumed)
     for name, seconds in resumed.items():
@@ -104,7 +104,7 @@ def rows_of(tolls: list[Toll]) -> list[Row]:
     return [rows[name] for name in FAULTS if name in rows]
 
 
-def broken(toll: Toll) -> list[str]:
+def broken(toll: Toll, limit: float) -> list[str]:
     """What of the promise this fault broke."""
     found = [toll.trouble] if toll.trouble else []
     if toll.lost:
@@ -113,7 +113,7 @@ def broken(toll: Toll) -> list[str]:
         found.append(f"{toll.doubled} doubled")
     if toll.uncertain > toll.fault.deaths * WINDOW:
         found.append(f"{toll.uncertain} uncertain, more than {toll.fault.deaths} windows of {WINDOW}")
-    if toll.resumed is not None and toll.resumed > LIMIT_SECONDS:
+    if toll.resumed is not None and toll.resumed > limit:
         found.append(f"resumed after {toll.resumed:.1f} s")
     return found
 
@@ -157,6 +157,7 @@ def main() -> int:
     parser.add_argument(
         "--only", type=lambda text: text.split(","), default=[], help="only these, --each times, in turn"
     )
+    parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds within which messages leave again")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep-logs", type=Path, help="a folder for the processes' logs")
     options = parser.parse_args()
