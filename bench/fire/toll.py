@@ -45,10 +45,12 @@ class Blame:
 
 async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll]:
     """Launch, hit, judge, stop.  Faults for which the fan-out was over too soon are left out."""
+    await front.trickle()  # the fan-out begins before the command that launches it has ended
     front.appeal = await launch(
         front.site.commands, drill_spec(front.members), front.site.plan.folder, f"appeal-{number}"
     )
     moments = sorted(front.chance.uniform(0.02, 0.85) for _ in faults)
+    await front.misbehave()
     tolls: list[Toll] = []
     blame, began = Blame(), time.monotonic()
     for fault, moment in zip(faults, moments, strict=True):
