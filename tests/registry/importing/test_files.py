@@ -45,7 +45,7 @@ def test_headers_may_be_chinese_or_english_in_any_order(registry: Registry, head
 
 
 def test_every_header_of_the_documented_table_names_its_column():
-    text = Path("docs/cli.md").read_text("utf-8")
+    _, _, text = Path("docs/cli.md").read_text("utf-8").partition("## `muster members import")
     for field in FIELDS:
         row = next(line for line in text.splitlines() if line.startswith(f"| `{field.name}`"))
         cells = [cell.strip() for cell in row.strip("|").split(" | ")]
