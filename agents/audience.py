@@ -14,6 +14,7 @@ from agents.routes import post
 from registry import outbox, selections
 from registry.audience.index import AudienceIndex
 from registry.database import Database
+from registry.ledger_copy import LedgerCopy, Selected
 from schemas.appeals import ShardCounted, ShardSelected
 from schemas.audience import InviteShard, ScanShard
 from streams.inbox import Delivery
@@ -74,10 +75,13 @@ def _catch_up(connection: Connection, *, indexes: Sequence[AudienceIndex]) -> No
 class AnswerScans:
     """The reaction to `audience-scans`."""
 
-    def __init__(self, database: Database, audience: Audience, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, audience: Audience, *, now: Callable[[], datetime], copy: LedgerCopy
+    ) -> None:
         self._database = database
         self._audience = audience
         self._now = now
+        self._copy = copy
 
     @patient
     async def __call__(self, delivery: Delivery) -> None:
@@ -114,5 +118,7 @@ class AnswerScans:
         asked = selections.asked_before(connection, command.appeal_id, command.shard, command.wave)
         members = index.select(command.criteria, asked, limit=command.limit, salt=command.appeal_id)
         size = selections.fix(connection, command.appeal_id, command.wave, command.shard, members)
+        members = selections.members(connection, command.appeal_id, command.wave, command.shard)  # those that stand
+        self._copy.append([Selected(command.appeal_id, command.wave, command.shard, members.tobytes())])
         selected = ShardSelected(appeal_id=command.appeal_id, wave=command.wave, shard=command.shard, members=size)
         outbox.put(connection, [post(selected, event_id=f"{event_id}/selected", source=SOURCE, time=self._now())])

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
         default="",
         description="sqlite:////folder/muster.db or postgresql://user:password@host/name; empty = in MUSTER_HOME",
     )
+    ledger_copy: Path | None = Field(
+        default=None,
+        description="Second folder, best on another disk: what is claimed is also written there, and `muster restore` reads it",
+    )
     shards: int = Field(default=8, ge=1, le=64, description="Shards of the registry; fixed once an appeal ran")
     metrics_host: str = Field(default="127.0.0.1", description="Address on which the metrics port listens")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="0 = no metrics port")
@@ -70,6 +74,11 @@ class Settings(BaseSettings):
         values["log"] = values.get("log") or f"sqlite:///{home}/log.db"
         values["database"] = values.get("database") or f"sqlite:///{home}/muster.db"
         return values
+
+    @field_validator("ledger_copy", mode="before")
+    @classmethod
+    def _names_a_folder(cls, folder: str | Path | None) -> Path | None:
+        return Path(folder).expanduser().absolute() if folder else None
 
     @field_validator("log")
     @classmethod

@@ -32,6 +32,7 @@ from muster.site import open_site
 from notifiers.ports import Notifier
 from notifiers.sms import SMSMetrics, SMSNotifier
 from registry.database import Database
+from registry.ledger_copy import LedgerCopy
 from registry.locks import one_at_a_time
 from schemas.reader import Message
 from schemas.words import Channel
@@ -62,6 +63,7 @@ class Parts:
     publisher: Publisher
     owner: str
     scratch: Path  # Faust wants a folder; no table of ours lies in it
+    copy: LedgerCopy
 
 
 async def work(settings: Settings, *, with_site: bool = False) -> None:
@@ -77,12 +79,23 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         stack.callback(publisher.close)
         clock = AppealClock(settings.clock.start, settings.clock.speed)
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="muster-worker-")))
-        parts = Parts(settings, clock, database, publisher, f"worker-{uuid.uuid4().hex[:12]}", scratch)
+        owner = f"worker-{uuid.uuid4().hex[:12]}"
+        copy = stack.enter_context(LedgerCopy(settings.ledger_copy, owner))
+        parts = Parts(settings, clock, database, publisher, owner, scratch, copy)
         gate = Gate()
         audience = Audience(database, settings.shards)
         notifiers = await _open_channels(parts, stack)
         leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
-        shared = Dispatch(database, notifiers, gate, leases, Selected(database), clock.now, lambda: uuid.uuid4().hex)
+        shared = Dispatch(
+            database,
+            notifiers,
+            gate,
+            leases,
+            Selected(database, parts.copy),
+            clock.now,
+            lambda: uuid.uuid4().hex,
+            parts.copy,
+        )
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
         apps = _attach(parts, shared, audience, lanes)
         relay = Relay(database, publisher, partial(one_at_a_time, database, "relay"))
@@ -141,7 +154,7 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience, lanes: tuple[Lan
         main,
         "audience-scans",
         name="answer-scans",
-        reaction=AnswerScans(database, audience, now=now),
+        reaction=AnswerScans(database, audience, now=now, copy=parts.copy),
         dead_letters=letters,
     )
     attach(

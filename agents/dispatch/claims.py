@@ -4,7 +4,7 @@ Everything that must be true when the first byte leaves is read here, afresh, in
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -17,7 +17,7 @@ from agents.dispatch.again import known_meanwhile
 from agents.dispatch.batch import Batch
 from agents.routes import post
 from registry import addresses as address_book
-from registry import appeals, leases, ledger, outbox, replies
+from registry import appeals, leases, ledger, ledger_copy, outbox, replies
 from registry.addresses import Addresses
 from registry.leases import Lease
 from registry.ledger import Claim, Fate, Range, Record
@@ -169,6 +169,14 @@ def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> 
         if ask.batch.again:
             _spare(connection, ask, claimed)
     return [Turned.TAKEN if isinstance(answer, Claimed) and answer.token in taken else answer for answer in answers]
+
+
+def copied(asks: Sequence[Ask], answers: Sequence[Claimed | Turned | Begun]) -> Iterator[ledger_copy.Claimed]:
+    """What the ledger copy must know before these claims commit."""
+    for ask, answer in zip(asks, answers, strict=True):
+        if isinstance(answer, Claimed):
+            span, batch = answer.range, ask.batch
+            yield ledger_copy.Claimed(span.batch_id, span.first, span.last, batch.appeal_id or "", batch.wave)
 
 
 def _opened(gaps: list[tuple[int, int]] | Turned) -> Turned | Begun:

@@ -25,6 +25,7 @@ from agents.dispatch.claims import (
     Opening,
     Turned,
     claim_ranges,
+    copied,
     open_batches,
     record_ranges,
 )
@@ -39,6 +40,7 @@ from registry.database import Database
 from registry.errors import DatabaseUnreachable
 from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
+from registry.ledger_copy import LedgerCopy
 from schemas.dispatch import AnswerReply, RepeatBatch, SendBatch, TellMembers
 from schemas.words import Channel, Language
 from streams.errors import Busy
@@ -65,6 +67,7 @@ class Dispatch:
     selected: Selected
     now: Callable[[], datetime]
     new_token: Callable[[], str]
+    copy: LedgerCopy
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +322,10 @@ class Lane:
         return open_batches(connection, openings, self._shared.now())
 
     def _claim_ranges(self, connection: Connection, asks: Sequence[Ask]) -> list[Claimed | Turned | Begun]:
-        return claim_ranges(connection, asks, self._shared.now())
+        answers = claim_ranges(connection, asks, self._shared.now())
+        # In this transaction, so that no byte leaves of which only the ledger knows.
+        self._shared.copy.append(copied(asks, answers))
+        return answers
 
     def _record_ranges(self, connection: Connection, finished: Sequence[Finished]) -> list[None]:
         return record_ranges(connection, finished, self._shared.now())

@@ -3,10 +3,13 @@
 from collections import OrderedDict
 from functools import partial
 
+from sqlalchemy import Connection
+
 from agents.dispatch.batch import Batch
 from decisions.batches import first_of
 from registry import selections, uncertain
 from registry.database import Database
+from registry.ledger_copy import LedgerCopy, Repeated
 from registry.selections import Ids
 
 _KEPT = 32  # selections; one of 1.8 million members in 8 shards takes 1.8 MB a shard
@@ -15,8 +18,9 @@ _KEPT = 32  # selections; one of 1.8 million members in 8 shards takes 1.8 MB a 
 class Selected:
     """Raises `DatabaseUnreachable`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, copy: LedgerCopy) -> None:
         self._database = database
+        self._copy = copy
         self._kept: OrderedDict[tuple[str, int, int], Ids] = OrderedDict()
 
     async def members(self, batch: Batch) -> tuple[int, ...]:
@@ -27,9 +31,13 @@ class Selected:
         first = batch.slice.number * batch.slice.size
         members = selection[first : first + batch.slice.size]
         if batch.again:
-            fix = partial(uncertain.fix_repeat, batch_id=first_of(batch.id))
-            members = members[list(await self._database.write(fix))]
+            members = members[list(await self._database.write(partial(self._fix_repeat, batch_id=batch.id)))]
         return tuple(members.tolist())
+
+    def _fix_repeat(self, connection: Connection, batch_id: str) -> tuple[int, ...]:
+        positions = uncertain.fix_repeat(connection, first_of(batch_id))
+        self._copy.append([Repeated(batch_id, bytes(positions))])
+        return positions
 
     async def _selection(self, key: tuple[str, int, int]) -> Ids:
         found = self._kept.get(key)

@@ -23,6 +23,7 @@ from registry.appeals import APPEALS
 from registry.database import Database
 from registry.errors import DatabaseUnreachable
 from registry.ledger import Fate
+from registry.ledger_copy import LedgerCopy
 from registry.members import MEMBERS
 from registry.tables import METADATA
 from registry.writers import Work
@@ -37,6 +38,7 @@ from tests.registry.audience.people import Person
 NOW = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
 APPEAL = "a-20111124-0001"
 MEMBERS_OF_BATCH = 100
+NO_COPY = LedgerCopy(None, "one")
 
 
 class Forgetful(Database):
@@ -124,9 +126,10 @@ def lane(database: Database, phonebox: Phonebox) -> Lane:
         {Channel.SMS: phonebox},
         gate,
         Leases(database, "one"),
-        Selected(database),
+        Selected(database, NO_COPY),
         lambda: NOW,
         lambda: uuid4().hex,
+        NO_COPY,
     )
     return Lane("bulk", shared, urgent=False)
 
