@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "members": ("muster.commands.members", "app", "Import, generate, show, opt out and erase members."),
     "topics": ("muster.commands.log", "topics_app", "Create the topics, or check them."),
     "database": ("muster.commands.database", "app", "Make the database, or bring it up to date."),
+    "backup": ("muster.commands.state", "backup", "Write log and database into one file, while the worker works on."),
+    "restore": ("muster.commands.state", "restore", "Bring a backup back, where no state is and no worker runs."),
     "dead-letters": ("muster.commands.log", "letters_app", "What could not be used, and why."),
     "schemas": ("muster.commands.log", "schemas_app", "The published types as JSON Schema."),
     "smsc-sim": (

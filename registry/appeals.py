@@ -68,6 +68,7 @@ FILED, VERIFIED, REJECTED, LAUNCHED = "filed", "verified", "rejected", "launched
 # What the decider and dispatch execute again and again is put together once.
 _THIS = APPEALS.c.appeal_id == bindparam("asked")
 _STATUS = select(APPEALS.c.status).where(_THIS)
+_HOLD = update(APPEALS).where(_THIS, APPEALS.c.status == "open").values(status="paused")
 _STATE = select(APPEALS.c.state, APPEALS.c.applied).where(_THIS)
 _REACH = (
     update(APPEALS)
@@ -213,6 +214,11 @@ def by_slot(connection: Connection, slot: int) -> Sequence[Row[tuple[object, ...
 
 def status(connection: Connection, appeal_id: str) -> str | None:
     return connection.execute(_STATUS, {"asked": appeal_id}).scalar()
+
+
+def hold(connection: Connection, appeal_id: str) -> None:
+    """Show an open appeal as paused, ahead of the decider: the order to pause it is on its way."""
+    connection.execute(_HOLD, {"asked": appeal_id})
 
 
 # --- the decider's state --------------------------------------------------------------------------------------------

@@ -234,6 +234,13 @@ def claim(connection: Connection, claims: Sequence[Claim], at: datetime) -> set[
     return {item.token for item in refused} - set(known.scalars())
 
 
+def newest_claim(connection: Connection) -> Range | None:
+    """What a worker claimed last."""
+    newest = select(CLAIMS).where(CLAIMS.c.epoch > 0).order_by(CLAIMS.c.claimed_at.desc()).limit(1)
+    row = connection.execute(newest).first()
+    return None if row is None else Range(row.batch_id, row.first, row.last)
+
+
 def unclaim(connection: Connection, span: Range, token: str) -> bool:
     """Take a claim back of which nothing was sent; False when a successor has settled it meanwhile."""
     gone = connection.execute(

@@ -38,6 +38,14 @@ def fix(connection: Connection, appeal_id: str, wave: int, shard: int, members: 
     return int(size)
 
 
+def sizes(connection: Connection, appeal_id: str) -> dict[tuple[int, int], int]:
+    """How many members are selected, by wave and shard."""
+    rows = connection.execute(
+        select(SELECTIONS.c.wave, SELECTIONS.c.shard, SELECTIONS.c.size).where(SELECTIONS.c.appeal_id == appeal_id)
+    )
+    return {(row.wave, row.shard): row.size for row in rows}
+
+
 def members(connection: Connection, appeal_id: str, wave: int, shard: int) -> Ids:
     """The members of a selection in their order; none of one that was never made."""
     blob = connection.execute(select(SELECTIONS.c.members).where(*_selection(appeal_id, wave, shard))).scalar()

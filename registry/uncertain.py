@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Index, LargeBinary, String, Table, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -97,13 +98,20 @@ def fix_repeat(connection: Connection, batch_id: str) -> tuple[int, ...]:
     """The positions that the second attempt at this batch means: whoever is uncertain when this is first asked."""
     repeat = repeat_of(batch_id)
     found = doubtful_batch(connection, batch_id)
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(
-        dialect.insert(REPEATS)
-        .values(batch_id=repeat, positions=bytes(found.still() if found else ()))
-        .on_conflict_do_nothing()
-    )
+    put_repeat(connection, repeat, bytes(found.still() if found else ()))
     return repeat_positions(connection, repeat)
+
+
+def put_repeat(connection: Connection, repeat: str, positions: bytes) -> None:
+    """Fix whom a second attempt means, unless it is fixed already."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(dialect.insert(REPEATS).values(batch_id=repeat, positions=positions).on_conflict_do_nothing())
+
+
+def repeat_sizes(connection: Connection, appeal_id: str) -> dict[str, int]:
+    """How many members each second attempt of this appeal means, by its name."""
+    mine = REPEATS.c.batch_id.startswith(f"{repeat_of(appeal_id)}/", autoescape=True)
+    return {row.batch_id: len(row.positions) for row in connection.execute(select(REPEATS).where(mine))}
 
 
 def repeat_positions(connection: Connection, repeat: str) -> tuple[int, ...]:
@@ -127,10 +135,20 @@ def member_ids(connection: Connection, found: Iterable[Doubtful], batch_size: in
 
 def batch_size(connection: Connection, appeal_id: str) -> int:
     """Into how large batches the selections of this appeal were cut.  It has been decided on before."""
+    return int(_launch(connection, appeal_id)["batch_size"])
+
+
+def shards(connection: Connection, appeal_id: str) -> int:
+    """Into how many shards the members are divided for this appeal.  It has been decided on before."""
+    return int(_launch(connection, appeal_id)["shards"])
+
+
+def _launch(connection: Connection, appeal_id: str) -> Mapping[str, Any]:
     stored = appeals.load_state(connection, appeal_id)
     assert stored is not None
     assert stored.state is not None
-    return int(json.loads(stored.state)["launch"]["batch_size"])
+    launch: Mapping[str, Any] = json.loads(stored.state)["launch"]
+    return launch
 
 
 def members_at(connection: Connection, mobiles: Sequence[str]) -> dict[str, list[int]]:
