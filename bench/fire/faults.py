@@ -31,7 +31,7 @@ class Fault:
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
-async def kill_worker(front: Front) -> float:
+async def kill_worker(front: Front) -> float | None:
     """One worker dies and another is started at once, as a supervisor would."""
     victim = front.chance.choice(front.workers)
     owner, died = front.owners[victim.pid], time.monotonic()
@@ -39,19 +39,22 @@ async def kill_worker(front: Front) -> float:
     return await _come_back(front, [owner], died)
 
 
-async def kill_all_workers(front: Front) -> float:
+async def kill_all_workers(front: Front) -> float | None:
     owners, died = [front.owners[worker.pid] for worker in front.workers], time.monotonic()
     for worker in list(front.workers):
         await front.kill_worker(worker)
     return await _come_back(front, owners, died)
 
 
-async def _come_back(front: Front, owners: list[str], died: float) -> float:
-    await front.trickle()
+async def _come_back(front: Front, owners: list[str], died: float) -> float | None:
     starting = [asyncio.create_task(front.add_worker()) for _ in owners]
+    resumed: float | None
     if front.workers:  # the others go on; what counts is when they have the dead one's part, too
-        resumed = max([await front.until_taken_over(owner, died) for owner in owners])
+        await front.misbehave(pace=TROUBLED_PACE)
+        resumed = await front.until_taken_over(owners[0], died)
+        await front.trickle()
     else:
+        await front.trickle()
         await asyncio.sleep(0.3)  # what lay in sockets when it died still arrives
         resumed = await front.until_more(died)
     await asyncio.gather(*starting)
@@ -61,7 +64,6 @@ async def _come_back(front: Front, owners: list[str], died: float) -> float:
 async def stop_worker(front: Front) -> float:
     """A worker is told to end, and another is started: what an upgrade does."""
     stopped = time.monotonic()
-    await front.trickle()
     await front.replace_worker()
     return await front.until_more(stopped)
 

@@ -141,8 +141,11 @@ class Front:
         return worker
 
     async def replace_worker(self) -> None:
-        """Stop one in good order and start another."""
-        await self.workers.pop(0).stop()
+        """Stop one in good order, at full speed, and start another."""
+        worker = self.workers.pop(0)
+        self.dead.append(self.owners[worker.pid])
+        await worker.stop()
+        await self.trickle()
         await self.add_worker()
 
     async def kill_worker(self, worker: Worker) -> None:
@@ -159,18 +162,18 @@ class Front:
         )
         return {row.name: row.owner for row in rows}
 
-    async def until_taken_over(self, owner: str, since: float) -> float:
-        """Seconds from `since` until nobody waits for what this owner held, or everybody is accounted for."""
+    async def until_taken_over(self, owner: str, since: float) -> float | None:
+        """Seconds from `since` until others hold what this owner held; none when there was nothing left to hold."""
         theirs = {name for name, holder in (await self.held()).items() if holder == owner}
         deadline = time.monotonic() + PATIENCE
         while any(holder == owner for name, holder in (await self.held()).items() if name in theirs):
             if time.monotonic() > deadline:
                 raise Stuck(f"leases of {owner} were not taken over in {PATIENCE:.0f} s")
             if await self.all_told():
-                return 0.0
+                return None
             self.ensure_nobody_fell()
             await asyncio.sleep(0.05)
-        return time.monotonic() - since if theirs else 0.0
+        return time.monotonic() - since if theirs else None
 
     # --- commands -----------------------------------------------------------------------------------------------
 
