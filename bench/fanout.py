@@ -59,7 +59,9 @@ class Muster:
     async def measure(self, case: Case, messages: int) -> Result:
         window, binds = (case.window, 1) if case.window else (BEST_WINDOW, self._binds)
         sms = {"binds": binds, "window": window, "registered_delivery": case.receipts}
-        plan = replace(self._plan, speed=SPEED, settings={"sms": sms}, gateway=gateway_options(case, window))
+        plan = replace(
+            self._plan, speed=SPEED, settings={**self._plan.settings, "sms": sms}, gateway=gateway_options(case, window)
+        )
         async with open_site(plan) as site:
             workers = [await site.start_worker() for _ in range(self._workers)]
             before = cpu_seconds(worker.pid for worker in workers)
@@ -194,10 +196,13 @@ def _contenders(name: str, folder: Path, options: argparse.Namespace, servers: E
             plan = plan_on(name, home, servers)
             for workers in options.workers if name == "kafka" else [1]:
                 yield Muster(name, plan, workers=workers, binds=options.binds, profile=options.profile)
+        case "copied":
+            plan = replace(plan_on("embedded", home, servers), settings={"ledger_copy": home / "second"})
+            yield Muster(name, plan, workers=1, binds=options.binds, profile=options.profile)
         case "kannel":
             yield KannelContender(home)
         case _:
-            raise SystemExit(f"{name}: a contender is one of embedded, kafka and kannel")
+            raise SystemExit(f"{name}: a contender is one of embedded, copied, kafka and kannel")
 
 
 def table(results: Sequence[Result]) -> str:
@@ -221,7 +226,12 @@ def table(results: Sequence[Result]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=100_000)
-    parser.add_argument("--contender", type=_words, default=["embedded", "kafka"], help="of embedded, kafka")
+    parser.add_argument(
+        "--contender",
+        type=_words,
+        default=["embedded", "kafka"],
+        help="of embedded, copied (the same with a ledger copy on the same disk), kafka",
+    )
     parser.add_argument("--peer", type=_words, default=[], help="measured beside them: kannel")
     parser.add_argument("--receipts", choices=["both", "no", "yes"], default="both")
     parser.add_argument("--delay-ms", type=_numbers, default=[0, 20], help="of the gateway's answers")

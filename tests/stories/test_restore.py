@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select
 
-from decisions.appeals.state import AppealState
+from decisions.appeals.state import read_state
 from registry import appeals, ledger, selections, uncertain
 from registry.database import Database
 from registry.ledger import Fate
@@ -147,7 +147,7 @@ def _in_flight(house: House, appeal: str) -> int:
     with Database(house.database) as database, database.snapshot() as connection:
         stored = appeals.load_state(connection, appeal)
         assert stored is not None
-        return AppealState.model_validate_json(stored.state or "").in_flight()
+        return read_state(stored.state or "").in_flight()
 
 
 @pytest.mark.slow
