@@ -32,6 +32,7 @@ from muster.site import open_site
 from notifiers.ports import Notifier
 from notifiers.sms import SMSMetrics, SMSNotifier
 from registry.database import Database
+from registry.leases import end_all
 from registry.ledger_copy import LedgerCopy
 from registry.locks import one_at_a_time
 from schemas.reader import Message
@@ -74,7 +75,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
     async with AsyncExitStack() as stack:
         database = stack.enter_context(Database(settings.database))
         create_topics(settings.log, topics(settings.shards))
-        _ensure_alone(settings)
+        _ensure_alone(settings, database)
         publisher = open_publisher(settings.log)
         stack.callback(publisher.close)
         clock = AppealClock(settings.clock.start, settings.clock.speed)
@@ -116,11 +117,16 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         await run(apps, services, ready=partial(_say_ready, parts.owner), finish=partial(_finish, gate, lanes))
 
 
-def _ensure_alone(settings: Settings) -> None:
-    """A second worker on the embedded log is refused before it disturbs the gateway.  Raises `WorkerRunning`."""
+def _ensure_alone(settings: Settings, database: Database) -> None:
+    """A second worker on the embedded log is refused before it disturbs the gateway.  Raises `WorkerRunning`.
+
+    And where there is no other worker, whoever left leases behind is dead: sending goes on without waiting for their end.
+    """
     log = parse(settings.log)
     if isinstance(log, EmbeddedLog):
         ensure_no_worker(log.path, _MAIN)
+        with database.transaction() as connection:
+            end_all(connection)
 
 
 async def _finish(gate: Gate, lanes: Sequence[Lane]) -> None:

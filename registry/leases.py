@@ -110,6 +110,11 @@ def held(connection: Connection, wanted: Collection[Lease]) -> set[Lease]:
     return {lease for lease in wanted if current.get(lease.name) == (lease.owner, lease.epoch)}
 
 
+def end_all(connection: Connection) -> None:
+    """Whoever held a lease is known to be dead, so nobody need wait for its end.  The next owner gets a higher epoch."""
+    connection.execute(update(LEASES).values(until=0.0))
+
+
 def release(connection: Connection, lease: Lease) -> None:
     """Give it up at once, so that a successor need not wait."""
     connection.execute(

@@ -81,6 +81,16 @@ def test_a_released_lease_is_free_at_once(connection: Connection):
     assert _take(connection, "two") is not None
 
 
+def test_where_every_owner_is_dead_nobody_waits(connection: Connection):
+    dead = _take(connection, "one")
+    assert dead is not None
+    leases.end_all(connection)
+    successor = _take(connection, "two")
+    assert successor is not None
+    assert successor.epoch == dead.epoch + 1
+    assert held(connection, [dead, successor]) == {successor}
+
+
 def test_a_sleeper_releases_nothing_of_its_successors(connection: Connection):
     sleeper = _take(connection, "one")
     assert sleeper is not None
