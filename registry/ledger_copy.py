@@ -57,7 +57,7 @@ class LedgerCopy:
     """Appends to a file of its own in that folder; without a folder it keeps nothing."""
 
     def __init__(self, folder: Path | None, owner: str) -> None:
-        """Raises `DatabaseUnreachable` where the folder cannot be written to."""
+        """Raises `Refused` where the folder cannot be written to."""
         self._file: int | None = None
         self._end = 0
         self._writing = threading.Lock()
@@ -110,7 +110,7 @@ def _begin(folder: Path, owner: str) -> int:
         finally:
             os.close(entry)
     except OSError as exc:
-        raise _unreachable(exc) from exc
+        raise Refused(f"{_SETTING}: {folder}: {exc.strerror}: name a folder that can be written to") from exc
     return file
 
 

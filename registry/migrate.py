@@ -19,12 +19,13 @@ _LOCK: Final = crc32(b"muster/migrate")
 _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 
-def create_or_check(url: str, *, migrate: bool) -> None:
+def create_or_check(url: str, *, migrate: bool) -> str | None:
     """Make a new database, or see that it has this release's tables; `migrate` brings an older one up to date.
 
-    Raises `WrongVersion` before anything is written, or `DatabaseUnreachable`.
+    The version that was found, none of a new one.  Raises `WrongVersion` before anything is written, or `DatabaseUnreachable`.
     """
-    if _needs_work(_stand(make_url(url)), migrate=migrate):
+    found = _stand(make_url(url))
+    if _needs_work(found, migrate=migrate):
         engine = open_engine(url)
         try:
             with engine.begin() as connection:
@@ -39,6 +40,7 @@ def create_or_check(url: str, *, migrate: bool) -> None:
             raise DatabaseUnreachable(str(exc.orig).splitlines()[0]) from exc
         finally:
             engine.dispose()
+    return found
 
 
 def is_made(url: str) -> bool:

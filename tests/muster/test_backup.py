@@ -200,8 +200,10 @@ def test_an_older_database_is_not_touched_until_somebody_says_so(older: House, c
     typed = older.type(command)
     assert (typed.code, "make a backup, then run `muster database migrate`" in typed.err) == (3, True)
     assert _version(older) == "0001"
-    assert older.ask("database", "migrate") == {"migrated": True}
+    typed = older.type("database", "migrate")
+    assert (typed.code, f"from version 0001 to {NEWEST}" in typed.out) == (0, True)
     assert _version(older) == NEWEST
+    assert older.ask("database", "migrate") == {"migrated": True, "from": NEWEST, "to": NEWEST}
 
 
 def _version(house: House) -> str:

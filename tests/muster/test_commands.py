@@ -51,7 +51,7 @@ def test_everything_that_prints_facts_prints_them_as_json_too(house: House, spec
         ("members", "generate", "--count", "2", "--out", str(tmp_path / "made-up.csv")): {"count", "out", "people"},
         ("answer", "record", "yes", "--member", "1", "--appeal", appeal): {"appeal_id", "member_id", "answer"},
         ("answer", "list", appeal): {"appeal_id", "answers"},
-        ("database", "migrate"): {"migrated"},
+        ("database", "migrate"): {"migrated", "from", "to"},
         ("desk", "list"): {"waiting"},
         ("topics", "create"): {"topics"},
         ("topics", "check"): {"differences"},

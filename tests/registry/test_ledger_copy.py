@@ -85,6 +85,12 @@ def test_a_folder_into_which_no_worker_wrote_is_refused(tmp_path: Path, folder: 
         remembered(tmp_path / folder)
 
 
+def test_a_folder_that_cannot_be_made_is_named_before_anything_starts(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refused, match=r"MUSTER_LEDGER_COPY: .*file/second: Not a directory"):
+        LedgerCopy(tmp_path / "file" / "second", "one")
+
+
 def test_only_its_owner_may_read_it(tmp_path: Path):
     with LedgerCopy(tmp_path, "one"):
         assert (tmp_path / "one.claims.jsonl").stat().st_mode & 0o077 == 0
