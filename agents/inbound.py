@@ -1,6 +1,7 @@
 """The inbound doors: what a gateway or a link brings is committed before anybody is told that it arrived."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -15,12 +16,13 @@ from agents.routes import post
 from notifiers.ports import Incoming, Receipt, Receipts
 from registry import addresses, outbox, receipts, replies
 from registry.database import Database
-from registry.errors import NotFound
+from registry.errors import DatabaseUnreachable, NotFound
 from registry.receipts import RawReceipts
 from schemas.replies import ReplyReceived
 from schemas.words import Channel, Purpose
 
 SOURCE = "/muster/inbound"
+_PAUSE_SECONDS = 0.2
 RECEIVED = Counter("muster_inbound_replies_total", "Messages from members", ["channel", "outcome"])
 RECEIPTS = Counter("muster_inbound_receipts_total", "Delivery receipts that were stored")
 
@@ -29,19 +31,37 @@ class Inbound:
     """`on_incoming` and `on_receipt` of one channel.  Both return after the commit."""
 
     def __init__(
-        self, database: Database, channel: Channel, *, now: Callable[[], datetime], new_id: Callable[[], str]
+        self,
+        database: Database,
+        channel: Channel,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
+        self._sleep = sleep
         self._channel = channel
         self._now = now
         self._new_id = new_id
         self._receipts: Gather[list[RawReceipts], None] = Gather(database, self._store)
 
     async def on_incoming(self, incoming: Incoming) -> None:
-        fresh = await self._database.write(
+        fresh = await self._received(
             partial(receive, incoming=incoming, channel=self._channel, reply_id=f"m-{self._new_id()}", now=self._now())
         )
         RECEIVED.labels(channel=self._channel.value, outcome="stored" if fresh else "repeated").inc()
+
+    async def _received(self, work: Callable[[Connection], bool]) -> bool:
+        """A database that is away for a moment is waited for: told to push again, a gateway does so after a minute.
+
+        Whoever calls gives up in its own time.  A commit that got no answer is found by the words that came again.
+        """
+        while True:
+            try:
+                return await self._database.write(work)
+            except DatabaseUnreachable:
+                await self._sleep(_PAUSE_SECONDS)
 
     async def on_receipt(self, receipt: Receipt) -> None:
         await self.on_receipts([Receipts(receipt, [receipt.gateway_id], [receipt.address])])

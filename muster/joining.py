@@ -86,7 +86,8 @@ async def _end(process: Process) -> None:
 
 def main() -> None:
     """The process itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, which closes our input
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # what is for all of us is for the worker, which then closes our input
     os.nice(_POLITENESS)
     brief = Brief.model_validate_json(sys.stdin.readline())
     set_up_logs(brief.log_level)

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from agents.inbound import receive
+from agents.inbound import Inbound, receive
 from notifiers.ports import Incoming
 from registry.database import Database
+from registry.errors import DatabaseUnreachable
 from registry.migrate import create_or_check
 from registry.replies import REPLIES
+from registry.writers import Work
 from schemas.words import Channel
 
 NOW = datetime(2011, 11, 24, 12, tzinfo=UTC)
@@ -33,3 +35,30 @@ def test_a_text_with_a_nul_in_it_is_kept_once(database: Database):
             assert receive(connection, incoming, Channel.SMS, f"m-{number}", NOW) is fresh
     with database.snapshot() as connection:
         assert connection.execute(select(REPLIES.c.words)).scalars().all() == ["1\N{REPLACEMENT CHARACTER}"]
+
+
+class Away(Database):
+    """Cannot be reached at first."""
+
+    away = 3
+
+    async def write(self, work: Work) -> object:
+        self.away -= 1
+        if self.away >= 0:
+            raise DatabaseUnreachable("connection refused")
+        return await super().write(work)
+
+
+async def test_a_database_that_is_away_for_a_moment_is_waited_for(tmp_path: Path):
+    url, pauses = f"sqlite:///{tmp_path}/muster.db", []
+    create_or_check(url, migrate=False)
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    with Away(url) as database:
+        door = Inbound(database, Channel.SMS, now=lambda: NOW, new_id=lambda: "1", sleep=sleep)
+        await door.on_incoming(Incoming(address="+8617900000001", text="1", slot=1))
+        with database.snapshot() as connection:
+            assert connection.execute(select(REPLIES.c.words)).scalars().all() == ["1"]
+    assert len(pauses) == 3

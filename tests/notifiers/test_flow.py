@@ -153,7 +153,7 @@ async def test_nobody_is_given_a_few_places_where_more_will_be_free_soon():
     window = Window(64)
     await fill(window)
     waiting = asyncio.ensure_future(window.take(64))
-    window.give_back(6 + 7)  # the tenth that is kept free, and a little
+    window.give_back(6 + 64 // FAIR_PART - 1)  # the tenth that is kept free, and a little less than enough
     await asyncio.sleep(0)
     assert not waiting.done()
     window.give_back(1)
