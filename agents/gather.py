@@ -2,18 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import count
 from typing import Generic, TypeVar
 
-import structlog
 from sqlalchemy import Connection
 
+from agents.patience import persist
 from registry.database import Database
-from registry.errors import DatabaseUnreachable
 
-LOG = structlog.get_logger("muster.database")
-_PAUSE_SECONDS = 0.2
-_TELL_EVERY = 25
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -62,11 +57,7 @@ class Gather(Generic[T, R]):
                         done.set_result(result)
 
     async def _commit(self, items: Sequence[T]) -> Sequence[R]:
-        for attempt in count():
-            try:
-                return await self._database.write(lambda connection: self._write(connection, items))
-            except DatabaseUnreachable as exc:
-                if attempt % _TELL_EVERY == 0:
-                    LOG.warning("writing waits for the database", items=len(items), reason=str(exc))
-                await self._sleep(_PAUSE_SECONDS)
-        raise AssertionError("unreachable")
+        def write() -> Awaitable[Sequence[R]]:
+            return self._database.write(lambda connection: self._write(connection, items))
+
+        return await persist(write, "writing", sleep=self._sleep)

@@ -12,17 +12,17 @@ from sqlalchemy import Connection
 from agents import doors
 from agents.dispatch.batch import NO_APPEAL
 from agents.gather import Gather
+from agents.patience import persist
 from agents.routes import post
 from notifiers.ports import Incoming, Receipt, Receipts
 from registry import addresses, outbox, receipts, replies
 from registry.database import Database
-from registry.errors import DatabaseUnreachable, NotFound
+from registry.errors import NotFound
 from registry.receipts import RawReceipts
 from schemas.replies import ReplyReceived
 from schemas.words import Channel, Purpose
 
 SOURCE = "/muster/inbound"
-_PAUSE_SECONDS = 0.2
 RECEIVED = Counter("muster_inbound_replies_total", "Messages from members", ["channel", "outcome"])
 RECEIPTS = Counter("muster_inbound_receipts_total", "Delivery receipts that were stored")
 
@@ -47,21 +47,13 @@ class Inbound:
         self._receipts: Gather[list[RawReceipts], None] = Gather(database, self._store)
 
     async def on_incoming(self, incoming: Incoming) -> None:
-        fresh = await self._received(
-            partial(receive, incoming=incoming, channel=self._channel, reply_id=f"m-{self._new_id()}", now=self._now())
+        work = partial(
+            receive, incoming=incoming, channel=self._channel, reply_id=f"m-{self._new_id()}", now=self._now()
         )
+        # Told to push again, a gateway does so after a minute.  Whoever calls us gives up in its own time; a commit that
+        # got no answer is found by the words that came again.
+        fresh = await persist(lambda: self._database.write(work), "a member's words", sleep=self._sleep)
         RECEIVED.labels(channel=self._channel.value, outcome="stored" if fresh else "repeated").inc()
-
-    async def _received(self, work: Callable[[Connection], bool]) -> bool:
-        """A database that is away for a moment is waited for: told to push again, a gateway does so after a minute.
-
-        Whoever calls gives up in its own time.  A commit that got no answer is found by the words that came again.
-        """
-        while True:
-            try:
-                return await self._database.write(work)
-            except DatabaseUnreachable:
-                await self._sleep(_PAUSE_SECONDS)
 
     async def on_receipt(self, receipt: Receipt) -> None:
         await self.on_receipts([Receipts(receipt, [receipt.gateway_id], [receipt.address])])

@@ -33,11 +33,10 @@ from agents.dispatch.gate import Gate
 from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
 from agents.gather import Gather
-from agents.patience import patient
+from agents.patience import patient, persist
 from notifiers.ports import Letter, Notifier, Outcome, Outcomes, State
 from registry import ledger
 from registry.database import Database
-from registry.errors import DatabaseUnreachable
 from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
 from registry.ledger_copy import LedgerCopy
@@ -50,7 +49,6 @@ MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is don
 # Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
 REFUSES_THE_NUMBER = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
 _FINISH_SECONDS = 5.0  # what is claimed and not recorded by then becomes uncertain
-_PAUSE_SECONDS = 0.2  # between two questions to a database that is away
 _RANGES_AT_ONCE = 16  # in one transaction: more would make the others wait
 _TRIES = 5  # of a range whose lease ends again and again while it is being sent
 Letters = list[tuple[Language, Group]]
@@ -222,13 +220,10 @@ class Lane:
 
         A database that is away is waited for: to give up would make uncertain what is known.
         """
-        while True:
-            try:
-                return await self._shared.leases.hold(batch.lease)
-            except Busy:
-                return None
-            except DatabaseUnreachable:
-                await asyncio.sleep(_PAUSE_SECONDS)
+        try:
+            return await persist(lambda: self._shared.leases.hold(batch.lease), "a lease")
+        except Busy:
+            return None
 
     async def _take_back(self, claimed: Claimed) -> bool:
         """No byte has left: the claim is taken back, for whoever holds the lease next."""
