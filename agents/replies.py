@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
 from agents.asked import appeals_that_asked
-from agents.patience import patient
+from agents.gather import Gather
 from agents.routes import also_to_responses, post
 from decisions import wording
 from decisions.replies import answer_of, resolved, understand
@@ -28,6 +27,7 @@ from streams.inbox import Delivery
 SOURCE = "/muster/replies"
 _READER = "replies"
 _ACK_STAYS = timedelta(hours=12)
+_AT_ONCE = 64
 READ = Counter("muster_replies_read_total", "Replies by what was understood", ["channel", "intent"])
 
 
@@ -42,30 +42,36 @@ class Candidate:
 
 
 class ReadReply:
-    """One reply, one transaction: the answer, the orders that follow and the acknowledgement commit together."""
+    """The answer, the orders that follow from it and the acknowledgement commit together.
+
+    Replies that wait while a commit is under way share the next one, in their order: while mass messages leave, each
+    commit has a queue before it, and fifty people who answer at once must not stand in it fifty times.
+    """
 
     def __init__(self, database: Database, *, shards: int, now: Callable[[], datetime]) -> None:
-        self._database = database
         self._shards = shards
         self._now = now
+        self._replies = Gather(database, self._apply, limit=_AT_ONCE)
 
-    @patient
     async def __call__(self, delivery: Delivery) -> None:
         if isinstance(delivery.message, ReplyReceived):
-            intent = await self._database.write(
-                partial(self._apply, event_id=delivery.envelope.id, received=delivery.message)
-            )
+            intent = await self._replies.add((delivery.envelope.id, delivery.message))
             if intent is not None:
                 READ.labels(channel=delivery.message.channel.value, intent=intent.value).inc()
 
-    def _apply(self, connection: Connection, *, event_id: str, received: ReplyReceived) -> Intent | None:
-        if not outbox.first_time(connection, _READER, event_id):
-            return None
-        return Reading(connection, received, self._shards, self._now()).apply()
+    def _apply(self, connection: Connection, received: Sequence[tuple[str, ReplyReceived]]) -> list[Intent | None]:
+        """How each was understood; none for what was read before."""
+        fresh = outbox.first_times(connection, _READER, [event_id for event_id, _ in received])
+        intents: list[Intent | None] = []
+        for event_id, reply in received:
+            known = event_id not in fresh
+            fresh.discard(event_id)
+            intents.append(None if known else Reading(connection, reply, self._shards, self._now()).apply())
+        return intents
 
 
 class Reading:
-    """The reading of one reply within its transaction."""
+    """The reading of one reply within a transaction."""
 
     def __init__(self, connection: Connection, received: ReplyReceived, shards: int, now: datetime) -> None:
         self._connection = connection

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from notifiers.email.settings import EmailInboundSettings, EmailSettings
 from notifiers.smpp.settings import SMSSettings
-from schemas.base import Contract
+from schemas.base import LARGEST_BATCH, Contract
 from streams.errors import BadLogURL
 from streams.url import parse
 
@@ -27,10 +27,18 @@ class ClockSettings(Contract):
 class DispatchSettings(Contract):
     """How mass messages are cut up and how many are out of the decider's hands at once."""
 
-    batch_size: int = Field(default=256, ge=1, le=256, description="Members of one batch, and of one claim at most")
-    release_ahead: int = Field(default=60_000, ge=256, description="About two seconds of sending")
+    batch_size: int = Field(
+        default=1024, ge=1, le=LARGEST_BATCH, description="Members of one batch, and of one claim at most"
+    )
+    release_ahead: int = Field(default=60_000, ge=1, description="Members released and not yet sent, at most")
     concurrency: int = Field(default=32, ge=1, le=256, description="Batches under way at once in one worker")
     lease_seconds: float = Field(default=3.0, gt=0.5, le=30, description="So long a silent worker keeps its work")
+
+    @model_validator(mode="after")
+    def _room_for_a_batch(self) -> "DispatchSettings":
+        if self.release_ahead < self.batch_size:
+            raise ValueError("release_ahead must hold at least one batch: raise it, or lower batch_size")
+        return self
 
 
 class Settings(BaseSettings):

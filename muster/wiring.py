@@ -169,6 +169,7 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience, lanes: tuple[Lan
         name="read-replies",
         reaction=ReadReply(database, shards=settings.shards, now=now),
         dead_letters=letters,
+        concurrency=_AT_ONCE,
     )
     for topic in ("appeals", "deliveries"):
         attach(

@@ -41,14 +41,14 @@ class Selected(NamedTuple):
 
 
 class Repeated(NamedTuple):
-    """Whom a second attempt means, a byte each."""
+    """Whom a second attempt means, as `uncertain.packed`."""
 
     batch_id: str
     positions: bytes
 
 
 Line = Claimed | Selected | Repeated
-_KINDS: Final[dict[str, type[Line]]] = {"claim": Claimed, "selection": Selected, "repeat": Repeated}
+_KINDS: Final[dict[str, type[Line]]] = {"claim": Claimed, "selection": Selected, "again": Repeated}
 _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 _PACKED: Final = "base64:"
 

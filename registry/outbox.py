@@ -1,7 +1,7 @@
 """What must be told to the log, written in the same transaction as the change it follows from.
 
 A relay publishes the rows in order and deletes them; after a crash some are published again under the same id, and
-receivers drop ids that they know (`first_time`).
+receivers drop ids that they know (`first_times`).
 """
 
 from collections.abc import Sequence
@@ -126,8 +126,3 @@ def first_times(connection: Connection, reader: str, event_ids: Sequence[str]) -
     # In one order for everybody, or two transactions could wait for each other.
     rows = [{"reader": reader, "event_id": event_id} for event_id in sorted(set(event_ids))]
     return set(connection.execute(_see(connection.dialect.name), rows).scalars())
-
-
-def first_time(connection: Connection, reader: str, event_id: str) -> bool:
-    """True the first time this reader meets this id, False ever after; commits with the caller's transaction."""
-    return bool(first_times(connection, reader, [event_id]))

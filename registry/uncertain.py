@@ -6,6 +6,7 @@ first attempt, counted from the start of its batch.
 """
 
 import json
+import struct
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ REPEATS = Table(
     "repeats",
     METADATA,
     Column("batch_id", String(120), primary_key=True),
-    Column("positions", LargeBinary, nullable=False),  # one byte each: a batch has at most 256 members
+    Column("positions", LargeBinary, nullable=False),  # as `packed`
 )
 
 _NAMES_SOMEBODY = {
@@ -42,6 +43,7 @@ Index(
     sqlite_where=text(_NAMES_SOMEBODY["sqlite"]),
     postgresql_where=text(_NAMES_SOMEBODY["postgresql"]),
 )
+_OCTETS = 2  # of a position
 _KNOWN_BY_REPEAT = frozenset({Fate.SENT, Fate.SPARED})
 
 
@@ -98,8 +100,17 @@ def fix_repeat(connection: Connection, batch_id: str) -> tuple[int, ...]:
     """The positions that the second attempt at this batch means: whoever is uncertain when this is first asked."""
     repeat = repeat_of(batch_id)
     found = doubtful_batch(connection, batch_id)
-    put_repeat(connection, repeat, bytes(found.still() if found else ()))
+    put_repeat(connection, repeat, packed(found.still() if found else ()))
     return repeat_positions(connection, repeat)
+
+
+def packed(positions: Sequence[int]) -> bytes:
+    """Positions in a batch, two octets each."""
+    return struct.pack(f"<{len(positions)}H", *positions)
+
+
+def unpacked(octets: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(octets) // _OCTETS}H", octets)
 
 
 def put_repeat(connection: Connection, repeat: str, positions: bytes) -> None:
@@ -111,13 +122,13 @@ def put_repeat(connection: Connection, repeat: str, positions: bytes) -> None:
 def repeat_sizes(connection: Connection, appeal_id: str) -> dict[str, int]:
     """How many members each second attempt of this appeal means, by its name."""
     mine = REPEATS.c.batch_id.startswith(f"{repeat_of(appeal_id)}/", autoescape=True)
-    return {row.batch_id: len(row.positions) for row in connection.execute(select(REPEATS).where(mine))}
+    return {row.batch_id: len(row.positions) // _OCTETS for row in connection.execute(select(REPEATS).where(mine))}
 
 
 def repeat_positions(connection: Connection, repeat: str) -> tuple[int, ...]:
     """Whom a second attempt means; nobody if it was never fixed."""
     found = connection.execute(select(REPEATS.c.positions).where(REPEATS.c.batch_id == repeat)).scalar()
-    return tuple(found or b"")
+    return unpacked(found or b"")
 
 
 def member_ids(connection: Connection, found: Iterable[Doubtful], batch_size: int) -> dict[str, dict[int, int]]:
@@ -190,7 +201,7 @@ def _read(connection: Connection, *where: ColumnElement[bool]) -> list[Doubtful]
 def _repeated(connection: Connection, repeats: Sequence[str]) -> dict[str, dict[int, Fate]]:
     """By first attempt and position, what became of the second one."""
     rows = connection.execute(select(REPEATS).where(among(connection, REPEATS.c.batch_id, repeats)))
-    positions = {row.batch_id: bytes(row.positions) for row in rows}
+    positions = {row.batch_id: unpacked(row.positions) for row in rows}
     told: defaultdict[str, dict[int, Fate]] = defaultdict(dict)
     records = connection.execute(
         select(RECORDS.c.batch_id, RECORDS.c.first, RECORDS.c.fates).where(

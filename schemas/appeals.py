@@ -5,7 +5,18 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from schemas.base import AppealId, Command, Contract, Count, Event, MemberId, RequestId, Shard, WaveNumber
+from schemas.base import (
+    LARGEST_BATCH,
+    AppealId,
+    Command,
+    Contract,
+    Count,
+    Event,
+    MemberId,
+    RequestId,
+    Shard,
+    WaveNumber,
+)
 from schemas.durations import Duration
 from schemas.spec import AppealSpec
 from schemas.words import Answer, Channel
@@ -23,7 +34,7 @@ class LaunchAppeal(Command):
     deadline: AwareDatetime
     slot: int = Field(ge=0, le=99, description="Extension of the sender address that tells open appeals apart")
     shards: int = Field(ge=1, le=1024)
-    batch_size: int = Field(default=256, ge=1, le=256)
+    batch_size: int = Field(default=256, ge=1, le=LARGEST_BATCH)
     release_ahead: int = Field(default=60_000, ge=1, description="Members released but not yet sent, at most")
     ask_again_after: Duration = Field(
         default=timedelta(seconds=5),

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from schemas.base import AppealId, Command, Contract, Count, Event, MemberId, Shard, WaveNumber
+from schemas.base import LARGEST_BATCH, AppealId, Command, Contract, Count, Event, MemberId, Shard, WaveNumber
 from schemas.words import Channel, Language, MessageKind, Policy, Purpose
 
 
@@ -19,14 +19,14 @@ class Draft(Contract):
 
 
 class SendBatch(Command):
-    """Send to members `batch * batch_size ...` of the selection of (appeal, wave, shard): at most 256 of them."""
+    """Send to members `batch * batch_size ...` of the selection of (appeal, wave, shard)."""
 
     type: Literal["muster.send-batch"] = "muster.send-batch"
     appeal_id: AppealId
     wave: WaveNumber
     shard: Shard
     batch: int = Field(ge=0)
-    batch_size: int = Field(ge=1, le=256)
+    batch_size: int = Field(ge=1, le=LARGEST_BATCH)
     policy: Policy
     purpose: Purpose
     draft: Draft
@@ -40,7 +40,7 @@ class RepeatBatch(Command):
     wave: WaveNumber
     shard: Shard
     batch: int = Field(ge=0)
-    batch_size: int = Field(ge=1, le=256)
+    batch_size: int = Field(ge=1, le=LARGEST_BATCH)
     purpose: Purpose
     draft: Draft
 

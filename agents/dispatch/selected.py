@@ -36,7 +36,7 @@ class Selected:
 
     def _fix_repeat(self, connection: Connection, batch_id: str) -> tuple[int, ...]:
         positions = uncertain.fix_repeat(connection, first_of(batch_id))
-        self._copy.append([Repeated(batch_id, bytes(positions))])
+        self._copy.append([Repeated(batch_id, uncertain.packed(positions))])
         return positions
 
     async def _selection(self, key: tuple[str, int, int]) -> Ids:

@@ -124,8 +124,7 @@ class Site:
         """The appeal as the witness and the ledger tell it together."""
         counts = await self.witness.counts()
         seen = {name: await self.witness.numbers(name) for name in counts if name.startswith(f"mass/{appeal_id}/")}
-        size = self.settings.dispatch.batch_size
-        return await self.database.read(partial(judge, appeal_id=appeal_id, counts=counts, seen=seen, size=size))
+        return await self.database.read(partial(judge, appeal_id=appeal_id, counts=counts, seen=seen))
 
     async def _ready(self, port: int) -> bool:
         try:

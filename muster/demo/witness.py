@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from agents.routes import batch_id
+from registry import uncertain
 from registry.ledger import CLAIMS, RECORDS, Fate
 from registry.members import MEMBERS
 from registry.selections import SELECTIONS
@@ -75,7 +76,6 @@ def judge(
     appeal_id: str,
     counts: dict[str, dict[str, float]],
     seen: dict[str, set[str]],
-    size: int,
 ) -> Verdict:
     """Lost: recorded as sent and never seen, or selected and neither seen, withdrawn, refused nor uncertain."""
     waves = (
@@ -86,6 +86,7 @@ def judge(
     found = [counts.get(f"mass/{appeal_id}/{wave}", {}) for wave in waves]
     invited = lost = withdrawn = 0
     fates: dict[Fate, int] = {}
+    size = uncertain.batch_size(connection, appeal_id) if waves else 0
     for wave in sorted(waves):
         wave_fates = _fates_by_member(connection, appeal_id, wave, size)
         invited += len(wave_fates)

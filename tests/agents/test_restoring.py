@@ -167,7 +167,7 @@ def test_a_second_attempt_that_may_have_been_made_since_is_not_made_again(connec
 def test_a_copy_knows_whom_a_second_attempt_meant(connection: Connection):
     again = f"again/{SECOND}"
     ledger.record(connection, [_all_uncertain(SECOND)], NIGHT)
-    _restore(connection, _copy(_claimed(again, 0, 1), repeats=(Repeated(again, bytes([4, 6])),)))
+    _restore(connection, _copy(_claimed(again, 0, 1), repeats=(Repeated(again, uncertain.packed([4, 6])),)))
     (found,) = [item for item in uncertain.doubtful(connection, APPEAL) if item.batch_id == SECOND]
     assert found.repeated() == [4]
 

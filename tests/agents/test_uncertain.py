@@ -271,6 +271,12 @@ def test_whom_it_means_is_fixed_once(connection: Connection):
     assert _repeat(connection)[1] == members == [13, 14, 15, 16]
 
 
+def test_it_means_them_wherever_they_stand_in_a_large_batch(connection: Connection):
+    ledger.record(connection, [_record(FIRST, 0, [S] * 700 + [U] + [S] * 323)], NOW)
+    assert uncertain.fix_repeat(connection, FIRST) == (700,)
+    assert uncertain.repeat_sizes(connection, APPEAL) == {f"again/{FIRST}": 1}
+
+
 def test_who_is_known_by_then_is_spared(connection: Connection):
     batch, members, lease = _repeat(connection)
     settle(connection, [_receipt(13)], NOW)

@@ -12,7 +12,7 @@ from registry.ledger_copy import Claimed, LedgerCopy, Repeated, Selected, rememb
 FIRST = Claimed("a-20111124-0001/1/0/0", 0, 256, "a-20111124-0001", 1)
 REST = Claimed("a-20111124-0001/1/0/0", 256, 300, "a-20111124-0001", 1)
 CHOSEN = Selected("a-20111124-0001", 1, 0, b"\x07\0\0\0\0\0\0\0")
-AGAIN = Repeated("again/a-20111124-0001/1/0/0", b"\0\x02\xff")
+AGAIN = Repeated("again/a-20111124-0001/1/0/0", b"\0\0\x02\x01\xff\x03")
 
 
 def test_what_all_workers_wrote_is_read_back(tmp_path: Path):

@@ -126,3 +126,16 @@ def test_a_database_of_the_first_release_is_brought_up_to_date_with_what_is_in_i
         (found,) = uncertain.doubtful(connection, APPEAL)
         assert found.still() == [1]
         assert uncertain.fix_repeat(connection, found.batch_id) == (1,)
+
+
+def test_whom_an_older_release_asked_again_is_still_known(empty_url: str):
+    again = f"again/{APPEAL}/1/0/0"
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0002")
+        uncertain.put_repeat(connection, again, bytes([0, 7, 255]))  # an octet each, as it was then
+    engine.dispose()
+    create_or_check(empty_url, migrate=True)
+    with Database(empty_url) as database, database.snapshot() as connection:
+        assert uncertain.repeat_positions(connection, again) == (0, 7, 255)
+        assert uncertain.repeat_sizes(connection, APPEAL) == {again: 3}

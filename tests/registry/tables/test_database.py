@@ -156,7 +156,7 @@ async def test_many_threads_write_at_once(database: Database):
     def many(thread: int) -> None:
         for number in range(50):
             with database.transaction() as connection:
-                assert outbox.first_time(connection, f"thread-{thread}", f"e-{number}")
+                assert outbox.first_times(connection, f"thread-{thread}", [f"e-{number}"])
 
     others = [asyncio.to_thread(many, thread) for thread in range(4)]
     own = [database.write(_write(f"own-{number}")) for number in range(200)]

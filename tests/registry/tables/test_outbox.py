@@ -73,15 +73,15 @@ def test_a_position_is_never_used_again(connection: Connection):
 def test_nothing_waits_of_a_transaction_that_failed(database: Database):
     with pytest.raises(ZeroDivisionError), database.transaction() as connection:  # noqa: PT012
         outbox.put(connection, [_stop(1)])
-        assert outbox.first_time(connection, "appeals", "e-1")
+        assert outbox.first_times(connection, "appeals", ["e-1"])
         raise ZeroDivisionError
     with database.transaction() as connection:
         assert outbox.waiting(connection, 10) == []
-        assert outbox.first_time(connection, "appeals", "e-1")
+        assert outbox.first_times(connection, "appeals", ["e-1"])
 
 
 def test_an_id_is_met_for_the_first_time_once_per_reader(connection: Connection):
-    assert outbox.first_time(connection, "appeals", "e-1")
-    assert not outbox.first_time(connection, "appeals", "e-1")
-    assert outbox.first_time(connection, "tracking", "e-1")
-    assert outbox.first_time(connection, "appeals", "e-2")
+    assert outbox.first_times(connection, "appeals", ["e-1"])
+    assert not outbox.first_times(connection, "appeals", ["e-1"])
+    assert outbox.first_times(connection, "tracking", ["e-1"])
+    assert outbox.first_times(connection, "appeals", ["e-2"])

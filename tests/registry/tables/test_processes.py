@@ -22,9 +22,9 @@ async def write(url, name):
         await database.write(lambda connection: METADATA.create_all(connection))
         for number in range({_WRITES}):
             with database.transaction() as connection:
-                assert outbox.first_time(connection, name, f"plain-{{number}}")
+                assert outbox.first_times(connection, name, [f"plain-{{number}}"])
         await asyncio.gather(*(
-            database.write(lambda connection, n=number: outbox.first_time(connection, name, f"group-{{n}}"))
+            database.write(lambda connection, n=number: outbox.first_times(connection, name, [f"group-{{n}}"]))
             for number in range({_WRITES})
         ))
 
