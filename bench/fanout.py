@@ -66,7 +66,7 @@ class Muster:
             workers = [await site.start_worker() for _ in range(self._workers)]
             before = cpu_seconds(worker.pid for worker in workers)
             appeal = await launch(site.commands, drill_spec(messages), plan.folder, "bench")
-            with _profiled(self._profile, f"{self.name}-{case.receipts}-{case.delay_ms}", workers[0].pid):
+            with _profiled(self._profile, f"{self.name}-{case.receipts}-{case.delay_ms}-{window}", workers[0].pid):
                 await _all_seen(site.witness, appeal, messages)
                 joined = await _all_joined(site.database, appeal, messages) if case.receipts else 0.0
             await site.witness.settle(quiet=0.2)

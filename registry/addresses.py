@@ -20,9 +20,11 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from decisions.cards import card_of
 from decisions.mobiles import mobile_of
@@ -82,9 +84,10 @@ def addresses(connection: Connection, member_ids: Sequence[int], *, channel: Cha
 @cache
 def _columns_by(channel: Channel, dialect: str) -> Select[*tuple[Any, ...]]:
     """Three columns, each of all members in one text; on SQLite also their ids."""
-    verdict, shared, address = _judged(channel)
     if dialect == "sqlite":
         asked = func.json_each(bindparam("asked", type_=Text)).table_valued("value").alias("asked")
+        verdict, shared, address = _judged(channel, MEMBERS.c)
+        both = asked.outerjoin(MEMBERS, and_(MEMBERS.c.id == asked.c.value, MEMBERS.c.erased_at.is_(None)))
 
         def together(column: ColumnElement[str], between: str) -> ColumnElement[str]:
             return func.group_concat(column, between)
@@ -93,6 +96,12 @@ def _columns_by(channel: Channel, dialect: str) -> Select[*tuple[Any, ...]]:
     else:
         unnested = func.unnest(bindparam("asked", type_=ARRAY(BigInteger)))
         asked = unnested.table_valued("value", with_ordinality="place").render_derived()
+        # With a limit each is looked up by its id.  Left to itself, and sure of nothing after an import, the planner
+        # rather reads all members for every range.
+        lookup = select(MEMBERS).where(MEMBERS.c.id == asked.c.value, MEMBERS.c.erased_at.is_(None)).limit(1)
+        member = lookup.lateral("member")
+        verdict, shared, address = _judged(channel, member.c)
+        both = asked.outerjoin(member, true())
 
         def together(column: ColumnElement[str], between: str) -> ColumnElement[str]:
             return func.string_agg(column, aggregate_order_by(literal(between), asked.c.place))
@@ -103,30 +112,32 @@ def _columns_by(channel: Channel, dialect: str) -> Select[*tuple[Any, ...]]:
         together(verdict, "").label("verdicts"),
         together(shared, "").label("shared"),
         together(address, "\n").label("addresses"),
-    ).select_from(asked.outerjoin(MEMBERS, and_(MEMBERS.c.id == asked.c.value, MEMBERS.c.erased_at.is_(None))))
+    ).select_from(both)
 
 
-def _judged(channel: Channel) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[str]]:
+def _judged(
+    channel: Channel, member: ReadOnlyColumnCollection[str, Any]
+) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[str]]:
     """Verdict, whether others share it, and address of one member."""
     shared: ColumnElement[str] = literal("0")
     failed: ColumnElement[Any] = null()
-    refusals: ColumnElement[int] = MEMBERS.c.opt_outs
+    refusals: ColumnElement[int] = member.opt_outs
     if channel is Channel.EMAIL:
         # Whoever spoke for a number spoke for what is sent to that number, not for a mailbox.
-        address, failed = MEMBERS.c.email, MEMBERS.c.email_failed_status
+        address, failed = member.email, member.email_failed_status
     else:
-        address, refusals = MEMBERS.c.mobile, MEMBERS.c.opt_outs.bitwise_or(MEMBERS.c.number_opt_outs)
-        shared = case((MEMBERS.c.mobile_shared, "1"), else_="0")
+        address, refusals = member.mobile, member.opt_outs.bitwise_or(member.number_opt_outs)
+        shared = case((member.mobile_shared, "1"), else_="0")
         if channel is Channel.SMS:
-            failed = MEMBERS.c.sms_failed_status
+            failed = member.sms_failed_status
     forbidden, wanted = bindparam("forbidden", type_=BigInteger), bindparam("wanted", type_=BigInteger)
     verdict = case(
-        (MEMBERS.c.id.is_(None), NOBODY),
+        (member.id.is_(None), NOBODY),
         (refusals.bitwise_and(forbidden) != 0, OPTED_OUT),
         (func.coalesce(address, "") == "", NOBODY),
-        (MEMBERS.c.consents.bitwise_and(wanted) != wanted, NOBODY),
+        (member.consents.bitwise_and(wanted) != wanted, NOBODY),
         (failed.is_not(None), NOBODY),
-        *((MEMBERS.c.language == language.value, code) for code, language in LANGUAGES.items()),
+        *((member.language == language.value, code) for code, language in LANGUAGES.items()),
         else_=next(iter(LANGUAGES)),
     )
     return verdict, shared, func.coalesce(address, "")

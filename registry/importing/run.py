@@ -133,6 +133,9 @@ class _Import:
         with self.database.transaction() as connection:
             self._advance(connection, stand, stand, finished_at=self.now)
             if stand.added or stand.updated:
+                if not self.database.is_sqlite:
+                    # Else the planner knows nothing of them until some quiet minute, and an appeal may not wait for that.
+                    connection.exec_driver_sql("ANALYZE members")
                 revision = revisions.latest(connection)
                 self.announce(
                     connection, [MembersImported(shard=shard, revision=revision) for shard in range(self.shards)]

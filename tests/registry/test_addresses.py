@@ -63,5 +63,19 @@ def test_nobody_is_asked_for(connection: Connection):
     assert addresses.addresses(connection, [], channel=Channel.SMS, purpose=Purpose.BLOOD).addresses == []
 
 
+@pytest.mark.postgres
+def test_nobody_reads_all_members_for_a_range(postgres_url: str):
+    # Just imported, nothing is known of how many there are and how many of them have been erased.
+    asked = list(range(1, 1025))
+    with Database(postgres_url) as database, database.transaction() as connection:
+        METADATA.create_all(connection)
+        store(connection, [AGREED] * 4000)
+        statement = addresses._columns_by(Channel.SMS, "postgresql").compile(connection)
+        bound = statement.construct_params({"asked": asked, "forbidden": 1, "wanted": 0})
+        plan = connection.exec_driver_sql(f"EXPLAIN {statement}", bound).scalars().all()
+    assert any("Index" in line and "members" in line for line in plan)
+    assert not any("Seq Scan" in line for line in plan)
+
+
 def test_every_language_has_its_code():
     assert sorted(LANGUAGES.values()) == sorted(Language)
