@@ -6,16 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from decisions.shards import shard_of
-from registry import appeals, selections
+from registry import selections
 
 
 def appeals_that_asked(
-    connection: Connection, member_id: int, shards: int, *, open_only: bool = False
-) -> Sequence[Row[tuple[Any, ...]]]:
-    """The appeals whose selections have this member, the newest first."""
+    connection: Connection, among: Sequence[Row[tuple[Any, ...]]], member_id: int, shards: int
+) -> list[Row[tuple[Any, ...]]]:
+    """Those of these appeals whose selections have this member, in the same order."""
     shard = shard_of(member_id, shards)
-    return [
-        row
-        for row in appeals.appeals(connection, open_only=open_only)
-        if selections.asked_in_wave(connection, row.appeal_id, shard, member_id) is not None
-    ]
+    return [row for row in among if selections.has_asked(connection, row.appeal_id, shard, member_id)]

@@ -222,7 +222,7 @@ def record_answer(
 def _only_appeal_that_asked(connection: Connection, member_id: int, shards: int) -> str:
     from agents.asked import appeals_that_asked  # noqa: PLC0415 - numpy, which the other doors can do without
 
-    asked = appeals_that_asked(connection, member_id, shards)
+    asked = appeals_that_asked(connection, appeals.appeals(connection), member_id, shards)
     if not asked:
         raise NotFound(f"no appeal has asked member {member_id}: name the appeal with --appeal")
     still_open = [row for row in asked if row.status in appeals.OPEN]

@@ -1,26 +1,25 @@
 """The replies agent: what a member said becomes an answer, an opt-out or work for a person, and is acknowledged."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
-from agents.asked import appeals_that_asked
 from agents.gather import Gather
+from agents.papers import Candidate, Papers
 from agents.routes import also_to_responses, post
 from decisions import wording
 from decisions.replies import answer_of, resolved, understand
 from decisions.reply_words import Intent
-from registry import addresses, appeals, opt_outs, outbox, replies
+from registry import addresses, opt_outs, outbox
 from registry.database import Database
+from registry.replies import Answered, Understood
 from schemas.appeals import MemberAnswered
 from schemas.dispatch import AnswerReply, Draft
 from schemas.outgoing import Outgoing
 from schemas.reader import Message
 from schemas.replies import ReplyReceived
-from schemas.spec import AppealSpec
 from schemas.words import WRITTEN, Answer, Language, MessageKind
 from streams.inbox import Delivery
 
@@ -29,16 +28,6 @@ _READER = "replies"
 _ACK_STAYS = timedelta(hours=12)
 _AT_ONCE = 64
 READ = Counter("muster_replies_read_total", "Replies by what was understood", ["channel", "intent"])
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An appeal that a reply may mean."""
-
-    appeal_id: str
-    slot: int
-    open: bool
-    spec: AppealSpec
 
 
 class ReadReply:
@@ -62,153 +51,130 @@ class ReadReply:
     def _apply(self, connection: Connection, received: Sequence[tuple[str, ReplyReceived]]) -> list[Intent | None]:
         """How each was understood; none for what was read before."""
         fresh = outbox.first_times(connection, _READER, [event_id for event_id, _ in received])
-        intents: list[Intent | None] = []
+        papers = Papers(connection, [reply for _, reply in received], self._shards)
+        readings: list[Reading | None] = []
         for event_id, reply in received:
-            known = event_id not in fresh
+            readings.append(Reading(papers, reply, self._now()) if event_id in fresh else None)
             fresh.discard(event_id)
-            intents.append(None if known else Reading(connection, reply, self._shards, self._now()).apply())
+        papers.look_for_answers([pair for reading in readings if reading for pair in reading.asked])
+        intents = [None if reading is None else reading.apply() for reading in readings]
+        papers.write()
         return intents
 
 
 class Reading:
     """The reading of one reply within a transaction."""
 
-    def __init__(self, connection: Connection, received: ReplyReceived, shards: int, now: datetime) -> None:
-        self._connection = connection
+    def __init__(self, papers: Papers, received: ReplyReceived, now: datetime) -> None:
+        self._papers = papers
         self._received = received
-        self._shards = shards
         self._now = now
-        self._told: list[Outgoing] = []
+        stored = papers.stored.get(received.reply_id)
+        self._address = stored.address if stored is not None else ""
+        self._words = understand(stored.words if stored is not None else "")
+        self._meant = self._which_appeal(self._words.prefix)
+
+    @property
+    def asked(self) -> list[tuple[str, int]]:
+        """(appeal, member) whose answer so far this reply may change."""
+        member = self._received.member_id
+        return [] if member is None else [(appeal.appeal_id, member) for appeal in self._meant]
 
     def apply(self) -> Intent:
         """Do all that follows; how the reply was understood."""
-        received = self._received
-        stored = replies.reply(self._connection, received.reply_id)
-        words = stored.words if stored is not None else ""
-        reading = understand(words)
-        meant = self._meant(reading.prefix)
-        open_yes = received.member_id is not None and self._has_open_yes(meant, received.member_id)
-        intent = resolved(reading, open_yes=open_yes).intent
-        answer = received.answer or answer_of(reading, open_yes=open_yes)
+        received, meant, papers = self._received, self._meant, self._papers
+        open_yes = received.member_id is not None and papers.open_yes(meant, received.member_id)
+        intent = resolved(self._words, open_yes=open_yes).intent
+        answer = received.answer or answer_of(self._words, open_yes=open_yes)
         desk: str | None = None
         if received.member_id is None:
-            desk = self._from_nobody_known(intent, stored.address if stored is not None else "")
+            desk = self._from_nobody_known(intent)
         elif received.answer is None and intent is Intent.OPT_OUT:
-            self._opt_out(received.member_id, meant)
+            self._opt_out(received.member_id)
         elif answer is not None:
-            desk = self._answer(received.member_id, meant, answer)
+            desk = self._answer(received.member_id, answer)
         else:
-            desk = self._ask_a_person(meant, intent)
-        outbox.put(self._connection, self._told)
-        replies.understood(
-            self._connection,
-            received.reply_id,
-            intent=received.answer.value if received.answer is not None else intent.value,
-            appeal_id=meant[0].appeal_id if len(meant) == 1 else None,
-            desk=desk,
+            desk = self._ask_a_person(intent)
+        papers.understand(
+            Understood(
+                received.reply_id,
+                intent=received.answer.value if received.answer is not None else intent.value,
+                appeal_id=meant[0].appeal_id if len(meant) == 1 else None,
+                desk=desk,
+            )
         )
         return intent
 
     # --- which appeal -------------------------------------------------------------------------------------------
 
-    def _meant(self, prefix: str | None) -> list[Candidate]:
+    def _which_appeal(self, prefix: str | None) -> list[Candidate]:
         """The appeal that the reply means; several when it cannot be told, none when there is none."""
-        received = self._received
+        received, papers = self._received, self._papers
         if received.appeal_id is not None:
-            return [_candidate(appeals.appeal(self._connection, received.appeal_id))]
+            return [papers.named(received.appeal_id)]
         if received.slot:
-            return [_candidate(row) for row in appeals.by_slot(self._connection, received.slot)[:1]]
+            return papers.in_slot(received.slot)
         if received.member_id is None:
             return []
-        rows = appeals_that_asked(self._connection, received.member_id, self._shards, open_only=True)
-        asked = [_candidate(row) for row in reversed(rows)]  # the letters A, B ... follow the order of launch
+        asked = papers.asked(received.member_id)  # the letters A, B ... follow the order of launch
         if prefix is not None and ord(prefix) - ord("A") < len(asked):
             return [asked[ord(prefix) - ord("A")]]
         return asked
 
     # --- what follows -------------------------------------------------------------------------------------------
 
-    def _answer(self, member: int, meant: Sequence[Candidate], answer: Answer) -> str | None:
-        if len(meant) != 1:
-            self._acknowledge(wording.Kind.UNCLEAR, meant)
-            return "which-appeal" if meant else "no-appeal"
-        appeal = meant[0]
-        replies.put_answer(
-            self._connection,
-            appeal_id=appeal.appeal_id,
-            member_id=member,
-            answer=answer,
-            channel=self._received.channel,
-            answered_at=self._now,
-            reply_id=self._received.reply_id,
-        )
-        self._tell_answer(member, appeal, answer)
+    def _answer(self, member: int, answer: Answer) -> str | None:
+        if len(self._meant) != 1:
+            self._acknowledge(wording.Kind.UNCLEAR, self._meant)
+            return "which-appeal" if self._meant else "no-appeal"
+        (appeal,) = self._meant
+        self._keep_answer(member, appeal, answer)
         if answer is Answer.YES:
-            self._acknowledge(wording.Kind.ACK_YES if appeal.open else wording.Kind.CLOSED, meant)
+            self._acknowledge(wording.Kind.ACK_YES if appeal.open else wording.Kind.CLOSED, self._meant)
         else:
-            self._acknowledge(wording.Kind.ACK_NO, meant)
+            self._acknowledge(wording.Kind.ACK_NO, self._meant)
         return None
 
-    def _tell_answer(self, member: int, appeal: Candidate, answer: Answer) -> None:
+    def _keep_answer(self, member: int, appeal: Candidate, answer: Answer) -> None:
+        received = self._received
+        self._papers.answer(Answered(appeal.appeal_id, member, answer, received.channel, self._now, received.reply_id))
         answered = MemberAnswered(
             appeal_id=appeal.appeal_id,
             member_id=member,
             answer=answer,
-            channel=self._received.channel,
-            reply_id=self._received.reply_id,
+            channel=received.channel,
+            reply_id=received.reply_id,
             told_closed=not appeal.open,
         )
-        told = self._post(answered, "answered")
-        self._told.append(also_to_responses(answered, told))
+        told = self._addressed(answered, "answered")
+        self._papers.tell(told, also_to_responses(answered, told))
 
-    def _opt_out(self, member: int, meant: Sequence[Candidate]) -> None:
+    def _opt_out(self, member: int) -> None:
         """Final and at once, of every purpose; a yes that was open is taken back with it."""
-        said = opt_outs.opt_out(self._connection, member, at=self._now, source=self._received.channel)
-        self._told += [self._addressed(message, f"opted-out/{n}") for n, message in enumerate(said)]
-        for appeal in meant:
-            if self._has_open_yes([appeal], member):
-                self._answer_withdrawn(member, appeal)
-        self._acknowledge(wording.Kind.ACK_OPT_OUT, meant)
+        self._opted_out(opt_outs.opt_out(self._papers.connection, member, at=self._now, source=self._received.channel))
+        for appeal in self._meant:
+            if self._papers.open_yes([appeal], member):
+                self._keep_answer(member, appeal, Answer.WITHDRAWN)
+        self._acknowledge(wording.Kind.ACK_OPT_OUT, self._meant)
 
-    def _answer_withdrawn(self, member: int, appeal: Candidate) -> None:
-        replies.put_answer(
-            self._connection,
-            appeal_id=appeal.appeal_id,
-            member_id=member,
-            answer=Answer.WITHDRAWN,
-            channel=self._received.channel,
-            answered_at=self._now,
-            reply_id=self._received.reply_id,
-        )
-        self._tell_answer(member, appeal, Answer.WITHDRAWN)
+    def _opted_out(self, said: Sequence[Message]) -> None:
+        self._papers.tell(*(self._addressed(message, f"opted-out/{n}") for n, message in enumerate(said)))
 
-    def _from_nobody_known(self, intent: Intent, address: str) -> str:
+    def _from_nobody_known(self, intent: Intent) -> str:
         """An unknown or shared number: a person looks at it, but its opt-out holds at once, for the number."""
+        connection, channel, address = self._papers.connection, self._received.channel, self._address
         if intent is Intent.OPT_OUT and address:
-            said = opt_outs.opt_out_address(
-                self._connection, self._received.channel, address, at=self._now, source=self._received.channel
-            )
-            self._told += [self._addressed(message, f"opted-out/{n}") for n, message in enumerate(said)]
+            self._opted_out(opt_outs.opt_out_address(connection, channel, address, at=self._now, source=channel))
             self._acknowledge(wording.Kind.ACK_OPT_OUT, [])
         else:
             self._acknowledge(wording.Kind.UNCLEAR, [])
-        return (
-            "unknown-number"
-            if not addresses.owners(self._connection, self._received.channel, address)
-            else "shared-number"
-        )
+        return "shared-number" if addresses.owners(connection, channel, address) else "unknown-number"
 
-    def _ask_a_person(self, meant: Sequence[Candidate], intent: Intent) -> str | None:
+    def _ask_a_person(self, intent: Intent) -> str | None:
         if intent is Intent.EMPTY:
             return None
-        self._acknowledge(wording.Kind.UNCLEAR, meant)
+        self._acknowledge(wording.Kind.UNCLEAR, self._meant)
         return intent.value
-
-    def _has_open_yes(self, meant: Sequence[Candidate], member: int) -> bool:
-        return any(
-            row is not None and row.answer == Answer.YES
-            for row in (replies.answer(self._connection, appeal.appeal_id, member) for appeal in meant)
-        )
 
     # --- acknowledgement ----------------------------------------------------------------------------------------
 
@@ -220,35 +186,19 @@ class Reading:
         programme = appeal.spec.programme if appeal else None
         custom = appeal.spec.texts.acknowledgement if appeal and kind is wording.Kind.ACK_YES else {}
         texts = {language: custom.get(language) or wording.render(kind, language, programme) for language in Language}
-        self._post(
-            AnswerReply(
-                given_by="replies",
-                reply_id=self._received.reply_id,
-                appeal_id=appeal.appeal_id if appeal else None,
-                draft=Draft(
-                    kind=MessageKind.ACKNOWLEDGEMENT,
-                    channel=self._received.channel,
-                    texts=texts,
-                    slot=appeal.slot if appeal else self._received.slot or 0,
-                    not_after=self._now + _ACK_STAYS,
-                ),
+        order = AnswerReply(
+            given_by="replies",
+            reply_id=self._received.reply_id,
+            appeal_id=appeal.appeal_id if appeal else None,
+            draft=Draft(
+                kind=MessageKind.ACKNOWLEDGEMENT,
+                channel=self._received.channel,
+                texts=texts,
+                slot=appeal.slot if appeal else self._received.slot or 0,
+                not_after=self._now + _ACK_STAYS,
             ),
-            "ack",
         )
-
-    def _post(self, message: Message, name: str) -> Outgoing:
-        told = self._addressed(message, name)
-        self._told.append(told)
-        return told
+        self._papers.tell(self._addressed(order, "ack"))
 
     def _addressed(self, message: Message, name: str) -> Outgoing:
         return post(message, event_id=f"{self._received.reply_id}/{name}", source=SOURCE, time=self._now)
-
-
-def _candidate(row: object) -> Candidate:
-    return Candidate(
-        appeal_id=row.appeal_id,  # type: ignore[attr-defined]
-        slot=row.slot,  # type: ignore[attr-defined]
-        open=row.status in appeals.OPEN,  # type: ignore[attr-defined]
-        spec=AppealSpec.model_validate_json(row.spec),  # type: ignore[attr-defined]
-    )

@@ -164,10 +164,12 @@ def by_card(connection: Connection, card_number: str) -> list[int]:
     return list(connection.execute(from_card).scalars())
 
 
-def language_of(connection: Connection, member_id: int) -> Language | None:
-    """The language a member reads; none if there is no such member."""
-    found = connection.execute(select(MEMBERS.c.language).where(MEMBERS.c.id == member_id)).scalar()
-    return Language(found) if found else None
+def languages_of(connection: Connection, member_ids: Sequence[int]) -> dict[int, Language]:
+    """The languages that these members read, as far as there are such members."""
+    rows = connection.execute(
+        select(MEMBERS.c.id, MEMBERS.c.language).where(among(connection, MEMBERS.c.id, member_ids))
+    )
+    return {row.id: Language(row.language) for row in rows}
 
 
 def record_failure(

@@ -1,6 +1,7 @@
 """What members said, word for word, and what was understood: replies, answers, and what waits for a person."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     insert,
     select,
     update,
@@ -105,15 +107,33 @@ def store(  # noqa: PLR0913 - one row
     )
 
 
-def reply(connection: Connection, reply_id: str) -> Row[tuple[object, ...]] | None:
-    return connection.execute(select(REPLIES).where(REPLIES.c.reply_id == reply_id)).first()
+def by_ids(connection: Connection, reply_ids: Sequence[str]) -> dict[str, Row[tuple[object, ...]]]:
+    """Those of these replies that are stored."""
+    rows = connection.execute(select(REPLIES).where(among(connection, REPLIES.c.reply_id, reply_ids)))
+    return {row.reply_id: row for row in rows}
 
 
-def understood(connection: Connection, reply_id: str, *, intent: str, appeal_id: str | None, desk: str | None) -> None:
-    """Keep how a reply was read; `desk` says why a person must look at it."""
-    connection.execute(
-        update(REPLIES).where(REPLIES.c.reply_id == reply_id).values(intent=intent, appeal_id=appeal_id, desk=desk)
-    )
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """How a reply was read; `desk` says why a person must look at it."""
+
+    reply_id: str
+    intent: str
+    appeal_id: str | None
+    desk: str | None
+
+
+def understood(connection: Connection, read: Sequence[Understood]) -> None:
+    """Keep how these were read."""
+    if read:
+        to = {name: bindparam(f"to_{name}", type_=String) for name in ("intent", "appeal_id", "desk")}
+        connection.execute(
+            update(REPLIES).where(REPLIES.c.reply_id == bindparam("of")).values(**to),
+            [
+                {"of": item.reply_id, "to_intent": item.intent, "to_appeal_id": item.appeal_id, "to_desk": item.desk}
+                for item in read
+            ],
+        )
 
 
 def waiting_for_a_person(connection: Connection, limit: int = 200) -> Sequence[Row[tuple[object, ...]]]:
@@ -163,27 +183,43 @@ def answer(connection: Connection, appeal_id: str, member_id: int) -> Row[tuple[
     ).first()
 
 
-def put_answer(
-    connection: Connection,
-    *,
-    appeal_id: str,
-    member_id: int,
-    answer: str,
-    channel: str,
-    answered_at: datetime,
-    reply_id: str,
-) -> None:
-    """The member's latest answer replaces the one before; a screening that was made stays."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    values = {"answer": answer, "channel": channel, "answered_at": answered_at, "reply_id": reply_id}
-    connection.execute(
-        dialect.insert(ANSWERS)
-        .values(appeal_id=appeal_id, member_id=member_id, **values)
-        .on_conflict_do_update(
-            index_elements=[ANSWERS.c.appeal_id, ANSWERS.c.member_id],
-            set_={**values, "revision": ANSWERS.c.revision + 1},
+def answers_of(
+    connection: Connection, appeal_ids: Sequence[str], member_ids: Sequence[int]
+) -> dict[tuple[str, int], str]:
+    """The latest answers of these members to these appeals, as far as there are any."""
+    rows = connection.execute(
+        select(ANSWERS.c.appeal_id, ANSWERS.c.member_id, ANSWERS.c.answer).where(
+            among(connection, ANSWERS.c.appeal_id, appeal_ids), among(connection, ANSWERS.c.member_id, member_ids)
         )
     )
+    return {(row.appeal_id, row.member_id): row.answer for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a member has answered to an appeal."""
+
+    appeal_id: str
+    member_id: int
+    answer: str
+    channel: str
+    answered_at: datetime
+    reply_id: str
+
+
+def put_answers(connection: Connection, answers: Sequence[Answered]) -> None:
+    """A member's latest answer replaces the one before; a screening that was made stays."""
+    if answers:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        insertion = dialect.insert(ANSWERS)
+        replaced = {name: insertion.excluded[name] for name in ("answer", "channel", "answered_at", "reply_id")}
+        connection.execute(
+            insertion.on_conflict_do_update(
+                index_elements=[ANSWERS.c.appeal_id, ANSWERS.c.member_id],
+                set_={**replaced, "revision": ANSWERS.c.revision + 1},
+            ),
+            [asdict(item) for item in answers],
+        )
 
 
 def screen(connection: Connection, *, appeal_id: str, member_id: int, matched: bool, by: str, at: datetime) -> bool:

@@ -251,12 +251,14 @@ def _claim(ask: Ask) -> Claim:
 def _read_addresses(connection: Connection, good: Sequence[tuple[Ask, Claimed]]) -> None:
     """One query for all ranges that ask for the same kind of address."""
     kinds: defaultdict[tuple[Channel, Purpose], list[tuple[Ask, Claimed]]] = defaultdict(list)
+    answers: list[tuple[Ask, Claimed]] = []
     for ask, claimed in good:
         if ask.batch.reply_id is not None:
-            _read_reply(connection, ask.batch, claimed)
+            answers.append((ask, claimed))
         else:
             assert ask.batch.purpose is not None, "only an answer to a reply has no purpose"
             kinds[ask.batch.draft.channel, ask.batch.purpose].append((ask, claimed))
+    _read_replies(connection, answers)
     for (channel, purpose), asks in kinds.items():
         wanted = [member_id for ask, _ in asks for member_id in ask.members]
         found = address_book.addresses(connection, wanted, channel=channel, purpose=purpose)
@@ -325,15 +327,19 @@ def _spare(connection: Connection, ask: Ask, claimed: Claimed) -> None:
     claimed.groups = {language: group for language, group in left.items() if group.members}
 
 
-def _read_reply(connection: Connection, batch: Batch, claimed: Claimed) -> None:
-    reply = replies.reply(connection, batch.reply_id or "")
-    if reply is None or reply.channel not in WRITTEN:
-        claimed.fates[0] = Fate.NO_ADDRESS
+def _read_replies(connection: Connection, answers: Sequence[tuple[Ask, Claimed]]) -> None:
+    """Who wrote goes back to where it came from, in the language that its writer reads."""
+    if not answers:
         return
-    language = Language.CHINESE if Language.CHINESE in batch.draft.texts else next(iter(batch.draft.texts))
-    if reply.member_id is not None:
-        language = address_book.language_of(connection, reply.member_id) or language
-    claimed.groups[language] = Group((0,), (reply.member_id or 0,), (reply.address,))
+    stored = replies.by_ids(connection, [ask.batch.reply_id for ask, _ in answers if ask.batch.reply_id])
+    languages = address_book.languages_of(connection, [row.member_id for row in stored.values() if row.member_id])
+    for ask, claimed in answers:
+        reply, texts = stored.get(ask.batch.reply_id or ""), ask.batch.draft.texts
+        if reply is None or reply.channel not in WRITTEN:
+            claimed.fates[0] = Fate.NO_ADDRESS
+            continue
+        usual = Language.CHINESE if Language.CHINESE in texts else next(iter(texts))
+        claimed.groups[languages.get(reply.member_id, usual)] = Group((0,), (reply.member_id or 0,), (reply.address,))
 
 
 def _uncertain(batch: Batch, span: Range) -> Record:

@@ -281,15 +281,7 @@ def test_who_is_known_by_then_is_spared(connection: Connection):
     batch, members, lease = _repeat(connection)
     settle(connection, [_receipt(13)], NOW)
     ledger.record(connection, [_record(FIRST, 0, (S, S, U, S, U, U, S, S, S, S))], NOW)  # 14 was sent after all
-    replies.put_answer(
-        connection,
-        appeal_id=APPEAL,
-        member_id=15,
-        answer=Answer.NO,
-        channel=Channel.HOTLINE,
-        answered_at=NOW,
-        reply_id="m-1",
-    )
+    replies.put_answers(connection, [replies.Answered(APPEAL, 15, Answer.NO, Channel.HOTLINE, NOW, "m-1")])
     claimed = _claim(connection, batch, members, lease)
     assert list(claimed.fates) == [Fate.SPARED, Fate.SPARED, Fate.SPARED, 0]
     assert _asked(claimed, members) == [16]

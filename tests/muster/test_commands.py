@@ -175,7 +175,7 @@ def test_what_waits_for_a_person_is_read_and_taken_off_the_desk(house: House):
             appeal_id=None,
             words="[bold]谁？",
         )
-        replies.understood(connection, "m-1", intent="question", appeal_id=None, desk="question")
+        replies.understood(connection, [replies.Understood("m-1", "question", None, "question")])
     (waiting,) = house.ask("desk", "list")["waiting"]
     assert (waiting["reply_id"], waiting["member_id"], waiting["words"]) == ("m-1", 1, "[bold]谁？")
     assert "[bold]谁？" in house.type("desk", "list").out
@@ -187,15 +187,8 @@ def test_what_waits_for_a_person_is_read_and_taken_off_the_desk(house: House):
 def test_a_coordinator_sees_who_said_yes_and_waits_for_a_call(house: House):
     (*_, appeal) = (row["appeal_id"] for row in house.ask("appeal", "list")["appeals"])
     with Database(house.database) as database, database.transaction() as connection:
-        replies.put_answer(
-            connection,
-            appeal_id=appeal,
-            member_id=1,
-            answer="yes",
-            channel="hotline",
-            answered_at=datetime(2024, 5, 1, tzinfo=UTC),
-            reply_id="m-2",
-        )
+        said = replies.Answered(appeal, 1, "yes", "hotline", datetime(2024, 5, 1, tzinfo=UTC), "m-2")
+        replies.put_answers(connection, [said])
     (caller,) = house.ask("answer", "list", appeal)["answers"]
     assert (caller["member_id"], caller["mobile"], caller["blood"]) == (1, "+8617900000000", "AB")
     assert "+8617900000000" in house.type("answer", "list", appeal).out

@@ -59,7 +59,7 @@ def _write(connection: Connection, reply_id: str, channel: Channel, address: str
         appeal_id=None,
         words=words,
     )
-    replies.understood(connection, reply_id, intent="unclear", appeal_id=None, desk="unclear")
+    replies.understood(connection, [replies.Understood(reply_id, "unclear", None, "unclear")])
 
 
 def everything(database: Database) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from registry import replies
 from registry.database import Database
+from registry.replies import Answered, Understood
 
 NOW = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -27,15 +28,7 @@ def _known(connection: Connection, changes: dict[str, str] | None = None, *, now
 
 
 def _answer(connection: Connection, member: int, answer: str, *, at: datetime = NOW) -> None:
-    replies.put_answer(
-        connection,
-        appeal_id=APPEAL,
-        member_id=member,
-        answer=answer,
-        channel="sms",
-        answered_at=at,
-        reply_id=f"m-{member}-{answer}",
-    )
+    replies.put_answers(connection, [Answered(APPEAL, member, answer, "sms", at, f"m-{member}-{answer}")])
 
 
 def _screen(connection: Connection, member: int, *, matched: bool, by: str = "one") -> bool:
@@ -75,19 +68,21 @@ def test_of_two_pushes_at_once_one_is_stored(database: Database):
 
 def test_words_are_kept_as_they_were_said(connection: Connection):
     _store(connection, "m-1", words="１ 我是A型🙂\n上个月刚献过")
-    found = replies.reply(connection, "m-1")
-    assert found is not None
-    assert found.words == "１ 我是A型🙂\n上个月刚献过"
-    assert found.received_at == NOW
-    assert replies.reply(connection, "m-2") is None
+    found = replies.by_ids(connection, ["m-1", "m-2"])
+    assert list(found) == ["m-1"]
+    assert found["m-1"].words == "１ 我是A型🙂\n上个月刚献过"
+    assert found["m-1"].received_at == NOW
 
 
 def test_what_nobody_understood_waits_for_a_person_the_oldest_first(connection: Connection):
     for number in (2, 1, 3):
         _store(connection, f"m-{number}", at=NOW + number * MINUTE)
-    replies.understood(connection, "m-1", intent="question", appeal_id=APPEAL, desk="question")
-    replies.understood(connection, "m-2", intent="unclear", appeal_id=None, desk="unclear")
-    replies.understood(connection, "m-3", intent="yes", appeal_id=APPEAL, desk=None)
+    read = [
+        Understood("m-1", "question", APPEAL, "question"),
+        Understood("m-2", "unclear", None, "unclear"),
+        Understood("m-3", "yes", APPEAL, None),
+    ]
+    replies.understood(connection, read)
     assert [row.reply_id for row in replies.waiting_for_a_person(connection)] == ["m-1", "m-2"]
     assert [row.reply_id for row in replies.waiting_for_a_person(connection, 1)] == ["m-1"]
 
@@ -99,6 +94,15 @@ def test_the_latest_answer_replaces_the_one_before(connection: Connection):
     assert found is not None
     assert (found.answer, found.answered_at, found.revision) == ("withdrawn", NOW + MINUTE, 2)
     assert len(replies.answers(connection, APPEAL)) == 1
+
+
+def test_answers_that_come_together_replace_each_other_in_their_order(connection: Connection):
+    said = ("yes", "no", "withdrawn")
+    replies.put_answers(connection, [Answered(APPEAL, 7, answer, "sms", NOW, f"m-{answer}") for answer in said])
+    found = replies.answer(connection, APPEAL, 7)
+    assert found is not None
+    assert (found.answer, found.reply_id, found.revision) == ("withdrawn", "m-withdrawn", 3)
+    assert replies.answers_of(connection, [APPEAL, "a-another"], [6, 7]) == {(APPEAL, 7): "withdrawn"}
 
 
 def test_a_screening_survives_another_answer(connection: Connection):

@@ -37,10 +37,17 @@ def test_earlier_waves_of_a_shard_are_known(connection: Connection):
     assert sorted(selections.asked_before(connection, APPEAL, 3, 1)) == []
 
 
-def test_a_member_is_found_in_the_latest_wave_that_asked(connection: Connection):
-    for wave, members in ((1, [5, 7]), (2, [7, 9, 5])):
+def test_whom_an_appeal_has_asked_is_known(connection: Connection):
+    for wave, members in ((1, [5, 7]), (2, [7, 9, 6])):
         selections.fix(connection, APPEAL, wave, 3, np.array(members))
-    assert selections.asked_in_wave(connection, APPEAL, 3, 5) == (2, 2)
-    assert selections.asked_in_wave(connection, APPEAL, 3, 4) is None
-    assert selections.asked_in_wave(connection, APPEAL, 4, 5) is None
-    assert selections.asked_in_wave(connection, "a-another", 3, 5) is None
+    assert [member for member in range(1, 12) if selections.has_asked(connection, APPEAL, 3, member)] == [5, 6, 7, 9]
+    assert not selections.has_asked(connection, APPEAL, 4, 5)
+    assert not selections.has_asked(connection, "a-another", 3, 5)
+
+
+def test_octets_of_two_neighbours_are_nobody(connection: Connection):
+    # 512 after 256: the octets 0, 1, 0 ... 0, 0, 2 hold those of 1, twice, and at no place of an id.
+    selections.fix(connection, APPEAL, 1, 3, np.array([256, 512]))
+    selections.fix(connection, APPEAL, 1, 4, np.array([256, 512, 1]))
+    assert not selections.has_asked(connection, APPEAL, 3, 1)
+    assert selections.has_asked(connection, APPEAL, 4, 1)

@@ -1,0 +1,103 @@
+"""What the replies of one transaction have in common: looked up together, and written together at the end.
+
+On a database server every question is a journey, and while mass messages leave, a journey takes milliseconds: asked for
+each reply by itself, the last of fifty waits for all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from agents.asked import appeals_that_asked
+from registry import appeals, outbox, replies
+from registry.replies import Answered, Understood
+from schemas.outgoing import Outgoing
+from schemas.replies import ReplyReceived
+from schemas.spec import AppealSpec
+from schemas.words import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An appeal that a reply may mean."""
+
+    appeal_id: str
+    slot: int
+    open: bool
+    spec: AppealSpec
+
+
+class Papers:
+    """For the time of one transaction."""
+
+    def __init__(self, connection: Connection, received: Sequence[ReplyReceived], shards: int) -> None:
+        self.connection = connection
+        self.stored = replies.by_ids(connection, [reply.reply_id for reply in received])
+        self._shards = shards
+        self._named: dict[str, Candidate] = {}
+        self._in_slot: dict[int, list[Candidate]] = {}
+        self._latest: dict[tuple[str, int], str] = {}
+        self._told: list[Outgoing] = []
+        self._answered: list[Answered] = []
+        self._understood: list[Understood] = []
+
+    # --- looked up --------------------------------------------------------------------------------------------------
+
+    def named(self, appeal_id: str) -> Candidate:
+        """Raises `NotFound`."""
+        if appeal_id not in self._named:
+            self._candidate(appeals.appeal(self.connection, appeal_id))
+        return self._named[appeal_id]
+
+    def in_slot(self, slot: int) -> list[Candidate]:
+        """The latest appeal that used this slot, if any has."""
+        if slot not in self._in_slot:
+            rows = appeals.by_slot(self.connection, slot)[:1]
+            self._in_slot[slot] = [self._candidate(row) for row in rows]
+        return self._in_slot[slot]
+
+    def asked(self, member_id: int) -> list[Candidate]:
+        """The open appeals that asked this member, in the order of their launch."""
+        rows = appeals_that_asked(self.connection, self._open, member_id, self._shards)
+        return [self._candidate(row) for row in reversed(rows)]
+
+    def look_for_answers(self, asked: Sequence[tuple[str, int]]) -> None:
+        """What these (appeal, member) have answered so far is known from here on."""
+        if asked:
+            appeal_ids = sorted({appeal_id for appeal_id, _ in asked})
+            member_ids = sorted({member_id for _, member_id in asked})
+            self._latest |= replies.answers_of(self.connection, appeal_ids, member_ids)
+
+    def open_yes(self, meant: Sequence[Candidate], member_id: int) -> bool:
+        return any(self._latest.get((appeal.appeal_id, member_id)) == Answer.YES for appeal in meant)
+
+    @cached_property
+    def _open(self) -> Sequence[Row[tuple[Any, ...]]]:
+        return appeals.appeals(self.connection, open_only=True)
+
+    def _candidate(self, row: Row[tuple[Any, ...]]) -> Candidate:
+        if row.appeal_id not in self._named:
+            spec = AppealSpec.model_validate_json(row.spec)
+            self._named[row.appeal_id] = Candidate(row.appeal_id, row.slot, row.status in appeals.OPEN, spec)
+        return self._named[row.appeal_id]
+
+    # --- written at the end -----------------------------------------------------------------------------------------
+
+    def answer(self, answered: Answered) -> None:
+        self._latest[answered.appeal_id, answered.member_id] = answered.answer
+        self._answered.append(answered)
+
+    def tell(self, *messages: Outgoing) -> None:
+        self._told += messages
+
+    def understand(self, understood: Understood) -> None:
+        self._understood.append(understood)
+
+    def write(self) -> None:
+        # In one order for everybody, or two transactions could wait for each other; a member's own order stays.
+        replies.put_answers(self.connection, sorted(self._answered, key=lambda item: (item.appeal_id, item.member_id)))
+        replies.understood(self.connection, self._understood)
+        outbox.put(self.connection, self._told)
