@@ -1,0 +1,125 @@
+"""Replies that share a commit: each counts once, in its order, as if it were alone."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from agents.replies import ReadReply
+from decisions.appeals.state import AppealState
+from registry import appeals, outbox, replies
+from registry.database import Database
+from registry.migrate import create_or_check
+from schemas.appeals import MemberAnswered
+from schemas.dispatch import AnswerReply, OptedOut
+from schemas.envelope import Envelope
+from schemas.reader import Message, read
+from schemas.replies import ReplyReceived
+from schemas.words import Answer, Channel
+from streams.inbox import Delivery
+from tests.decisions.appeals.samples import APPEAL, NIGHT, launch
+from tests.registry.audience.people import Person, store
+from tests.registry.conftest import BOTH
+
+NOW = datetime(2011, 11, 24, 12, 5, tzinfo=UTC)
+SAID = ((1, "1"), (2, "1"), (1, "2"), (3, "T"), (2, "1"), (4, "??"))  # member and words, in this order
+
+
+@pytest.fixture(params=BOTH)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = (
+        f"sqlite:///{tmp_path}/muster.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    )
+    create_or_check(url, migrate=False)
+    with Database(url) as opened:
+        with opened.transaction() as connection:
+            store(connection, [Person()] * 4)
+            _open_appeal(connection)
+            for number, (member, words) in enumerate(SAID):
+                _store(connection, number, member, words)
+        yield opened
+
+
+def _open_appeal(connection: Connection) -> None:
+    order = launch()
+    request = order.request_id
+    appeals.file_request(
+        connection, request_id=request, kind="blood", spec=order.spec.model_dump_json(), filed_by="seat", filed_at=NIGHT
+    )
+    appeals.judge_request(connection, request, verified=True, by="officer", at=NIGHT)
+    slot = appeals.launch(
+        connection,
+        appeal_id=APPEAL,
+        request_id=request,
+        spec=order.spec.model_dump_json(),
+        deadline=order.deadline,
+        by="officer",
+        at=NIGHT,
+        drill=False,
+    )
+    assert slot == 1
+    state = AppealState(launch=order, launched_at=NIGHT, moment=NIGHT)
+    appeals.save_state(
+        connection,
+        APPEAL,
+        was_applied=-1,
+        offset=0,
+        state=state.model_dump_json(),
+        status="open",
+        next_due=None,
+        closed_at=None,
+    )
+
+
+def _store(connection: Connection, number: int, member: int, words: str) -> None:
+    replies.store(
+        connection,
+        reply_id=f"m-{number}",
+        received_at=NOW,
+        channel=Channel.SMS,
+        address=f"+861790000000{member}",
+        sent_to="1",
+        member_id=member,
+        appeal_id=None,
+        words=words,
+    )
+
+
+def _delivery(number: int) -> Delivery:
+    member, _ = SAID[number]
+    received = ReplyReceived(reply_id=f"m-{number}", channel=Channel.SMS, member_id=member, slot=1)
+    envelope = Envelope(id=f"m-{number}", source="/test", type=received.type, time=NOW, subject=str(member))
+    return Delivery(received, envelope, "inbound", 0, number)
+
+
+async def _all_read(database: Database, *, together: bool) -> list[Message]:
+    """What was told after everything had been read, some of it twice."""
+    reaction = ReadReply(database, shards=8, now=lambda: NOW)
+    deliveries = [_delivery(number) for number in (*range(len(SAID)), 0, 3)]
+    if together:
+        await asyncio.gather(*map(reaction, deliveries))
+    else:
+        for delivery in deliveries:
+            await reaction(delivery)
+    with database.snapshot() as connection:
+        return [read(message.value) for _, message in outbox.waiting(connection, 100)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_each_counts_once_and_in_its_order(database: Database, together: bool):
+    told = await _all_read(database, together=together)
+    answered = [(item.member_id, item.answer) for item in told if isinstance(item, MemberAnswered)]
+    # Each answer is told to the appeal, and again to those who look after its volunteers.
+    assert answered[::2] == answered[1::2]
+    assert answered[::2] == [(1, Answer.YES), (2, Answer.YES), (1, Answer.WITHDRAWN), (2, Answer.YES)]
+    assert [item.reply_id for item in told if isinstance(item, AnswerReply)] == [f"m-{n}" for n in range(len(SAID))]
+    assert [item.member_id for item in told if isinstance(item, OptedOut)] == [3]
+    with database.snapshot() as connection:
+        assert {row.member_id: row.answer for row in replies.answers(connection, APPEAL)} == {
+            1: Answer.WITHDRAWN,
+            2: Answer.YES,
+        }
+        assert [row.reply_id for row in replies.waiting_for_a_person(connection)] == ["m-5"]
