@@ -5,6 +5,7 @@ each reply by itself, the last of fifty waits for all of them.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Row
 
 from agents.asked import appeals_that_asked
 from registry import appeals, outbox, replies
+from registry.errors import NotFound
 from registry.replies import Answered, Understood
 from schemas.outgoing import Outgoing
 from schemas.replies import ReplyReceived
@@ -46,11 +48,13 @@ class Papers:
 
     # --- looked up --------------------------------------------------------------------------------------------------
 
-    def named(self, appeal_id: str) -> Candidate:
-        """Raises `NotFound`."""
-        if appeal_id not in self._named:
-            self._candidate(appeals.appeal(self.connection, appeal_id))
-        return self._named[appeal_id]
+    def named(self, appeal_id: str) -> list[Candidate]:
+        """The appeal of this id; none when a restored registry has never heard of it."""
+        if appeal_id in self._named:
+            return [self._named[appeal_id]]
+        with suppress(NotFound):
+            return [self._candidate(appeals.appeal(self.connection, appeal_id))]
+        return []
 
     def in_slot(self, slot: int) -> list[Candidate]:
         """The latest appeal that used this slot, if any has."""

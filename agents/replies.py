@@ -1,6 +1,7 @@
 """The replies agent: what a member said becomes an answer, an opt-out or work for a person, and is acknowledged."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from prometheus_client import Counter
@@ -14,6 +15,7 @@ from decisions.replies import answer_of, resolved, understand
 from decisions.reply_words import Intent
 from registry import addresses, opt_outs, outbox
 from registry.database import Database
+from registry.errors import NotFound
 from registry.replies import Answered, Understood
 from schemas.appeals import MemberAnswered
 from schemas.dispatch import AnswerReply, Draft
@@ -111,7 +113,7 @@ class Reading:
         """The appeal that the reply means; several when it cannot be told, none when there is none."""
         received, papers = self._received, self._papers
         if received.appeal_id is not None:
-            return [papers.named(received.appeal_id)]
+            return papers.named(received.appeal_id)
         if received.slot:
             return papers.in_slot(received.slot)
         if received.member_id is None:
@@ -151,7 +153,9 @@ class Reading:
 
     def _opt_out(self, member: int) -> None:
         """Final and at once, of every purpose; a yes that was open is taken back with it."""
-        self._opted_out(opt_outs.opt_out(self._papers.connection, member, at=self._now, source=self._received.channel))
+        with suppress(NotFound):  # erased since the words came: nothing is sent to them any more
+            said = opt_outs.opt_out(self._papers.connection, member, at=self._now, source=self._received.channel)
+            self._opted_out(said)
         for appeal in self._meant:
             if self._papers.open_yes([appeal], member):
                 self._keep_answer(member, appeal, Answer.WITHDRAWN)

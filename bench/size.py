@@ -12,7 +12,6 @@ the end* say whether it grows.  Disk is what log and database have grown by, for
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -113,7 +112,7 @@ def _children(pid: int) -> list[int]:
 
 def _disk(folder: Path) -> dict[str, int]:
     """Bytes of the embedded log and of the embedded database, what is not yet written back included."""
-    return {name: sum(os.stat(path).st_size for path in folder.glob(f"{name}.db*")) for name in ("log", "muster")}
+    return {name: sum(path.stat().st_size for path in folder.glob(f"{name}.db*")) for name in ("log", "muster")}
 
 
 def main() -> None:

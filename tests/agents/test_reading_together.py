@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from agents.replies import ReadReply
 from decisions.appeals.state import AppealState
 from registry import appeals, outbox, replies
 from registry.database import Database
+from registry.members import MEMBERS
 from registry.migrate import create_or_check
 from schemas.appeals import MemberAnswered
 from schemas.dispatch import AnswerReply, OptedOut
@@ -88,9 +89,10 @@ def _store(connection: Connection, number: int, member: int, words: str) -> None
     )
 
 
-def _delivery(number: int) -> Delivery:
+def _delivery(number: int, **other: object) -> Delivery:
     member, _ = SAID[number]
-    received = ReplyReceived(reply_id=f"m-{number}", channel=Channel.SMS, member_id=member, slot=1)
+    said = {"reply_id": f"m-{number}", "channel": Channel.SMS, "member_id": member, "slot": 1}
+    received = ReplyReceived.model_validate(said | other)
     envelope = Envelope(id=f"m-{number}", source="/test", type=received.type, time=NOW, subject=str(member))
     return Delivery(received, envelope, "inbound", 0, number)
 
@@ -123,3 +125,21 @@ async def test_each_counts_once_and_in_its_order(database: Database, together: b
             2: Answer.YES,
         }
         assert [row.reply_id for row in replies.waiting_for_a_person(connection)] == ["m-5"]
+
+
+async def test_a_reply_to_an_appeal_that_nobody_here_knows_waits_for_a_person(database: Database):
+    # As after a restore, when somebody answers what was sent after the backup.
+    reaction = ReadReply(database, shards=8, now=lambda: NOW)
+    await asyncio.gather(reaction(_delivery(0, slot=None, appeal_id="a-20111124-0099")), reaction(_delivery(1)))
+    with database.snapshot() as connection:
+        assert [(row.reply_id, row.desk) for row in replies.waiting_for_a_person(connection)] == [("m-0", "no-appeal")]
+        assert [row.member_id for row in replies.answers(connection, APPEAL)] == [2]
+
+
+async def test_an_opt_out_of_somebody_who_has_been_erased_meanwhile_holds_nobody_up(database: Database):
+    with database.transaction() as connection:
+        connection.execute(update(MEMBERS).where(MEMBERS.c.id == 3).values(erased_at=NOW))
+    reaction = ReadReply(database, shards=8, now=lambda: NOW)
+    await asyncio.gather(reaction(_delivery(3)), reaction(_delivery(1)))
+    with database.snapshot() as connection:
+        assert [row.member_id for row in replies.answers(connection, APPEAL)] == [2]
