@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from agents.diary import write_down
 from agents.gather import Gather
+from agents.routes import batch_id
 from registry import board, outbox
 from registry.database import Database
 from registry.turns import take_turn
@@ -53,7 +54,8 @@ def _project(connection: Connection, appeal_id: str, deliveries: Sequence[Delive
     take_turn(connection, f"board/{appeal_id}")
     counts: Counts = dict(board.counts(connection, appeal_id))  # type: ignore[arg-type]
     for delivery in deliveries:
-        _add(counts, _changes(delivery.message))
+        message = delivery.message
+        _add(counts, _progress(connection, message) if isinstance(message, say.BatchSent) else _changes(message))
         for what, details in _lines(delivery.message):
             board.happened(connection, appeal_id, delivery.envelope.time, what, details)
     board.put_counts(connection, appeal_id, counts, deliveries[-1].envelope.time)
@@ -62,6 +64,19 @@ def _project(connection: Connection, appeal_id: str, deliveries: Sequence[Delive
 def _add(counts: Counts, changes: Mapping[str, int]) -> None:
     for name, change in changes.items():
         counts[name] = counts.get(name, 0) + change
+
+
+def _progress(connection: Connection, sent: say.BatchSent) -> Counts:
+    """What this report adds; of a batch that was reported before, what it corrects."""
+    told = {
+        batch_id(sent.appeal_id, sent.wave, item.shard, item.batch): {name: getattr(item, name) for name in _TALLY}
+        for item in sent.batches
+    }
+    before = board.report(connection, told)
+    total = {
+        name: sum(now[name] - before.get(batch, {}).get(name, 0) for batch, now in told.items()) for name in _TALLY
+    }
+    return total | {f"wave{sent.wave}_{name}": number for name, number in total.items()}
 
 
 def _changes(message: Message) -> Counts:  # noqa: PLR0911 - a table, one entry per type
@@ -77,9 +92,6 @@ def _changes(message: Message) -> Counts:  # noqa: PLR0911 - a table, one entry 
                 f"{wave}_matched": message.matched,
                 f"{wave}_invited": message.invited,
             }
-        case say.BatchSent():
-            total = {name: sum(getattr(item, name) for item in message.batches) for name in _TALLY}
-            return total | {f"wave{message.wave}_{name}": number for name, number in total.items()}
         case say.BatchRepeated():
             messages = sum(item.messages for item in message.batches)
             return {"messages": messages, f"wave{message.wave}_messages": messages}

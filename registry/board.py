@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Column, Connection, Index, Insert, Row, String, Table, Text, bindparam, insert, select
+from sqlalchemy import Column, Connection, Index, Insert, Row, Select, String, Table, Text, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment, Number
+from registry.lists import among_named, listed
 from registry.metadata import METADATA
 
 BOARD = Table(
@@ -31,6 +32,14 @@ HAPPENED = Table(
     sqlite_autoincrement=True,
 )
 
+# What was counted of each batch: a worker that was thought dead may report one a second time, and know more.
+REPORTED = Table(
+    "board_batches",
+    METADATA,
+    Column("batch_id", String(120), primary_key=True),
+    Column("counts", Text, nullable=False),
+)
+
 
 _COUNTS = select(BOARD.c.counts).where(BOARD.c.appeal_id == bindparam("asked"))
 
@@ -51,6 +60,33 @@ def _put_counts(dialect_name: str) -> Insert:
     newest = {name: statement.excluded[name] for name in ("counts", "updated_at")}
     putting: Insert = statement.on_conflict_do_update(index_elements=[BOARD.c.appeal_id], set_=newest)
     return putting
+
+
+def report(connection: Connection, batches: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Keep the counts of these batches; what was kept of them before, of those that were."""
+    dialect_name = connection.dialect.name
+    rows = connection.execute(_reported(dialect_name), {"batch_ids": listed(connection, list(batches))})
+    before = {row.batch_id: json.loads(row.counts) for row in rows}
+    if batches:
+        values = [{"batch_id": name, "counts": json.dumps(batches[name])} for name in sorted(batches)]
+        connection.execute(_report(dialect_name), values)
+    return before
+
+
+@cache
+def _reported(dialect_name: str) -> Select[tuple[str, str]]:
+    return select(REPORTED.c.batch_id, REPORTED.c.counts).where(
+        among_named(dialect_name, REPORTED.c.batch_id, "batch_ids")
+    )
+
+
+@cache
+def _report(dialect_name: str) -> Insert:
+    statement = (sqlite if dialect_name == "sqlite" else postgresql).insert(REPORTED)
+    reporting: Insert = statement.on_conflict_do_update(
+        index_elements=[REPORTED.c.batch_id], set_={"counts": statement.excluded.counts}
+    )
+    return reporting
 
 
 def happened(connection: Connection, appeal_id: str, at: datetime, what: str, details: Mapping[str, object]) -> None:
