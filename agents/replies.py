@@ -52,12 +52,12 @@ class ReadReply:
 
     def _apply(self, connection: Connection, received: Sequence[tuple[str, ReplyReceived]]) -> list[Intent | None]:
         """How each was understood; none for what was read before."""
-        fresh = outbox.first_times(connection, _READER, [event_id for event_id, _ in received])
+        new = outbox.are_new(connection, _READER, [event_id for event_id, _ in received])
         papers = Papers(connection, [reply for _, reply in received], self._shards)
-        readings: list[Reading | None] = []
-        for event_id, reply in received:
-            readings.append(Reading(papers, reply, self._now()) if event_id in fresh else None)
-            fresh.discard(event_id)
+        readings = [
+            Reading(papers, reply, self._now()) if is_new else None
+            for is_new, (_, reply) in zip(new, received, strict=True)
+        ]
         papers.look_for_answers([pair for reading in readings if reading for pair in reading.asked])
         intents = [None if reading is None else reading.apply() for reading in readings]
         papers.write()

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import compress
 
 from sqlalchemy import Connection
 
@@ -35,18 +36,14 @@ class Track:
 
     def _apply(self, connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
         """Count those that come for the first time; which ones these were."""
-        fresh = outbox.first_times(connection, self._reader, [delivery.envelope.id for delivery in deliveries])
-        counted = []
+        new = outbox.are_new(connection, self._reader, [delivery.envelope.id for delivery in deliveries])
         by_appeal: defaultdict[str, list[Delivery]] = defaultdict(list)
-        for delivery in deliveries:
-            counted.append(delivery.envelope.id in fresh)
-            if counted[-1]:
-                fresh.discard(delivery.envelope.id)
-                by_appeal[delivery.message.appeal_id].append(delivery)  # type: ignore[union-attr, index]
+        for delivery in compress(deliveries, new):
+            by_appeal[delivery.message.appeal_id].append(delivery)  # type: ignore[union-attr, index]
         # In one order for everybody, or two transactions could wait for each other.
         for appeal_id in sorted(by_appeal):
             _project(connection, appeal_id, by_appeal[appeal_id])
-        return counted
+        return new
 
 
 def _project(connection: Connection, appeal_id: str, deliveries: Sequence[Delivery]) -> None:

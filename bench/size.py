@@ -111,8 +111,9 @@ def _children(pid: int) -> list[int]:
 
 
 def _disk(folder: Path) -> dict[str, int]:
-    """Bytes of the embedded log and of the embedded database, what is not yet written back included."""
-    return {name: sum(path.stat().st_size for path in folder.glob(f"{name}.db*")) for name in ("log", "muster")}
+    """Bytes of the embedded log and of the embedded database, what is not yet written back included; none on servers."""
+    files = {name: list(folder.glob(f"{name}.db*")) for name in ("log", "muster")}
+    return {name: sum(path.stat().st_size for path in paths) for name, paths in files.items() if paths}
 
 
 def main() -> None:

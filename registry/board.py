@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Column, Connection, Index, Insert, Row, Select, String, Table, Text, bindparam, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, Connection, Index, Row, Select, String, Table, Text, bindparam, insert, select
 
 from registry.columns import Moment, Number
 from registry.lists import among_named, listed
 from registry.metadata import METADATA
+from registry.upserts import replacing
 
 BOARD = Table(
     "board",
@@ -51,15 +51,7 @@ def counts(connection: Connection, appeal_id: str) -> dict[str, object]:
 
 def put_counts(connection: Connection, appeal_id: str, values: Mapping[str, object], at: datetime) -> None:
     row = {"appeal_id": appeal_id, "counts": json.dumps(values, sort_keys=True), "updated_at": at}
-    connection.execute(_put_counts(connection.dialect.name), row)
-
-
-@cache
-def _put_counts(dialect_name: str) -> Insert:
-    statement = (sqlite if dialect_name == "sqlite" else postgresql).insert(BOARD)
-    newest = {name: statement.excluded[name] for name in ("counts", "updated_at")}
-    putting: Insert = statement.on_conflict_do_update(index_elements=[BOARD.c.appeal_id], set_=newest)
-    return putting
+    connection.execute(replacing(BOARD, connection.dialect.name, "counts", "updated_at"), row)
 
 
 def report(connection: Connection, batches: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
@@ -69,7 +61,7 @@ def report(connection: Connection, batches: Mapping[str, Mapping[str, int]]) -> 
     before = {row.batch_id: json.loads(row.counts) for row in rows}
     if batches:
         values = [{"batch_id": name, "counts": json.dumps(batches[name])} for name in sorted(batches)]
-        connection.execute(_report(dialect_name), values)
+        connection.execute(replacing(REPORTED, dialect_name, "counts"), values)
     return before
 
 
@@ -78,15 +70,6 @@ def _reported(dialect_name: str) -> Select[tuple[str, str]]:
     return select(REPORTED.c.batch_id, REPORTED.c.counts).where(
         among_named(dialect_name, REPORTED.c.batch_id, "batch_ids")
     )
-
-
-@cache
-def _report(dialect_name: str) -> Insert:
-    statement = (sqlite if dialect_name == "sqlite" else postgresql).insert(REPORTED)
-    reporting: Insert = statement.on_conflict_do_update(
-        index_elements=[REPORTED.c.batch_id], set_={"counts": statement.excluded.counts}
-    )
-    return reporting
 
 
 def happened(connection: Connection, appeal_id: str, at: datetime, what: str, details: Mapping[str, object]) -> None:

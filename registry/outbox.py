@@ -126,3 +126,13 @@ def first_times(connection: Connection, reader: str, event_ids: Sequence[str]) -
     # In one order for everybody, or two transactions could wait for each other.
     rows = [{"reader": reader, "event_id": event_id} for event_id in sorted(set(event_ids))]
     return set(connection.execute(_see(connection.dialect.name), rows).scalars())
+
+
+def are_new(connection: Connection, reader: str, event_ids: Sequence[str]) -> list[bool]:
+    """Of each of these ids, in this order, whether this reader meets it for the first time."""
+    fresh = first_times(connection, reader, event_ids)
+    new = []
+    for event_id in event_ids:
+        new.append(event_id in fresh)
+        fresh.discard(event_id)
+    return new

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     Delete,
     Index,
-    Insert,
     Integer,
     LargeBinary,
     Select,
@@ -26,12 +25,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment, Number
 from registry.lists import among_named, listed
 from registry.metadata import METADATA
 from registry.turns import take_turn
+from registry.upserts import replacing
 
 # A row holds the receipts that one read of the gateway's link brought: they come by the hundred thousand.
 RAW = Table(
@@ -114,15 +113,6 @@ def _states(dialect_name: str) -> Select[Any]:
     return found.where(among_named(dialect_name, DELIVERIES.c.batch_id, "batch_ids"))
 
 
-@cache
-def _put_states(dialect_name: str) -> Insert:
-    statement = (sqlite if dialect_name == "sqlite" else postgresql).insert(DELIVERIES)
-    putting: Insert = statement.on_conflict_do_update(
-        index_elements=[DELIVERIES.c.batch_id], set_={"states": statement.excluded.states}
-    )
-    return putting
-
-
 def store(connection: Connection, bundles: Sequence[Sequence[RawReceipts]], at: datetime) -> None:
     """Keep these until they are joined."""
     if bundles:
@@ -157,6 +147,6 @@ def put_states(connection: Connection, rows: Sequence[tuple[str, str, int, bytes
     """(batch, appeal, wave, states): the newest state of every member of these batches."""
     if rows:
         connection.execute(
-            _put_states(connection.dialect.name),
+            replacing(DELIVERIES, connection.dialect.name, "states"),
             [{"batch_id": b, "appeal_id": a, "wave": w, "states": s} for b, a, w, s in rows],
         )

@@ -1,10 +1,8 @@
 """What the gateway brings is kept, whatever is in it: else the gateway would push it again for ever."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
 from agents.inbound import Inbound, receive
@@ -17,15 +15,6 @@ from registry.writers import Work
 from schemas.words import Channel
 
 NOW = datetime(2011, 11, 24, 12, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    sqlite = f"sqlite:///{tmp_path}/muster.db"
-    url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    create_or_check(url, migrate=False)
-    with Database(url) as database:
-        yield database
 
 
 def test_a_text_with_a_nul_in_it_is_kept_once(database: Database):

@@ -1,19 +1,15 @@
 """Replies that share a commit: each counts once, in its order, as if it were alone."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, update
 
 from agents.replies import ReadReply
-from decisions.appeals.state import AppealState
-from registry import appeals, outbox, replies
+from registry import outbox, replies
 from registry.database import Database
 from registry.members import MEMBERS
-from registry.migrate import create_or_check
 from schemas.appeals import MemberAnswered
 from schemas.dispatch import AnswerReply, OptedOut
 from schemas.envelope import Envelope
@@ -21,58 +17,22 @@ from schemas.reader import Message, read
 from schemas.replies import ReplyReceived
 from schemas.words import Answer, Channel
 from streams.inbox import Delivery
-from tests.decisions.appeals.samples import APPEAL, NIGHT, launch
+from tests.agents.opened import open_appeal
+from tests.decisions.appeals.samples import APPEAL, launch
 from tests.registry.audience.people import Person, store
-from tests.registry.conftest import BOTH
 
 NOW = datetime(2011, 11, 24, 12, 5, tzinfo=UTC)
 SAID = ((1, "1"), (2, "1"), (1, "2"), (3, "T"), (2, "1"), (4, "??"))  # member and words, in this order
 
 
-@pytest.fixture(params=BOTH)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = (
-        f"sqlite:///{tmp_path}/muster.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    )
-    create_or_check(url, migrate=False)
-    with Database(url) as opened:
-        with opened.transaction() as connection:
-            store(connection, [Person()] * 4)
-            _open_appeal(connection)
-            for number, (member, words) in enumerate(SAID):
-                _store(connection, number, member, words)
-        yield opened
-
-
-def _open_appeal(connection: Connection) -> None:
-    order = launch()
-    request = order.request_id
-    appeals.file_request(
-        connection, request_id=request, kind="blood", spec=order.spec.model_dump_json(), filed_by="seat", filed_at=NIGHT
-    )
-    appeals.judge_request(connection, request, verified=True, by="officer", at=NIGHT)
-    slot = appeals.launch(
-        connection,
-        appeal_id=APPEAL,
-        request_id=request,
-        spec=order.spec.model_dump_json(),
-        deadline=order.deadline,
-        by="officer",
-        at=NIGHT,
-        drill=False,
-    )
-    assert slot == 1
-    state = AppealState(launch=order, launched_at=NIGHT, moment=NIGHT)
-    appeals.save_state(
-        connection,
-        APPEAL,
-        was_applied=-1,
-        offset=0,
-        state=state.model_dump_json(),
-        status="open",
-        next_due=None,
-        closed_at=None,
-    )
+@pytest.fixture(autouse=True)
+def said(database: Database) -> None:
+    """What four members wrote to one appeal."""
+    with database.transaction() as connection:
+        store(connection, [Person()] * 4)
+        assert open_appeal(connection, launch()) == 1
+        for number, (member, words) in enumerate(SAID):
+            _store(connection, number, member, words)
 
 
 def _store(connection: Connection, number: int, member: int, words: str) -> None:

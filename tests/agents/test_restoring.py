@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from agents.dispatch.batch import batch_of
 from agents.dispatch.claims import Opening, open_batches
 from agents.restoring import Restored, Restoring, doubted, take_stock
-from decisions.appeals.state import AppealState
 from muster import doubts
 from registry import appeals, leases, ledger, outbox, selections, uncertain
 from registry.database import Database
@@ -24,6 +23,7 @@ from schemas.appeals import BatchSent, PauseAppeal
 from schemas.dispatch import Draft, SendBatch, SendingPaused
 from schemas.reader import read
 from schemas.words import Channel, Language, MessageKind, Policy, Purpose
+from tests.agents.opened import open_appeal
 from tests.decisions.appeals.samples import APPEAL, NIGHT, launch
 from tests.registry.audience.people import Person, store
 
@@ -54,42 +54,13 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     create_or_check(url, migrate=False)
     with Database(url) as database, database.transaction() as opened:
         ids = store(opened, [Person()] * 20)
-        _launched(opened)
+        open_appeal(opened, launch(batch_size=SIZE, shards=1))
         selections.fix(opened, APPEAL, 1, 0, np.array(ids))
         claims = [_claim(FIRST, 0, 4, "t1"), _claim(FIRST, 4, 10, "t2")]
         ledger.claim(opened, claims[:1], NIGHT)
         ledger.claim(opened, claims[1:], NOW)
         ledger.record(opened, [Record(Range(FIRST, 0, 4), APPEAL, 1, bytes([Fate.SENT]) * 4, ("g",) * 4)], NIGHT)
         yield opened
-
-
-def _launched(connection: Connection) -> None:
-    order = launch(batch_size=SIZE, shards=1)
-    appeals.file_request(
-        connection, request_id=order.request_id, kind="blood", spec="{}", filed_by="seat", filed_at=NIGHT
-    )
-    appeals.judge_request(connection, order.request_id, verified=True, by="officer", at=NIGHT)
-    appeals.launch(
-        connection,
-        appeal_id=APPEAL,
-        request_id=order.request_id,
-        spec=order.spec.model_dump_json(),
-        deadline=order.deadline,
-        by="officer",
-        at=NIGHT,
-        drill=False,
-    )
-    state = AppealState(launch=order, launched_at=NIGHT, moment=NIGHT)
-    appeals.save_state(
-        connection,
-        APPEAL,
-        was_applied=-1,
-        offset=0,
-        state=state.model_dump_json(),
-        status="open",
-        next_due=None,
-        closed_at=None,
-    )
 
 
 def _claim(batch: str, first: int, last: int, token: str) -> Claim:

@@ -1,33 +1,17 @@
 """What the board counts: each event once, and of a batch what was said of it last."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-
-import pytest
 
 from agents.tracking import Track
 from registry import board
 from registry.database import Database
-from registry.migrate import create_or_check
 from schemas.appeals import BatchOutcome, BatchSent
 from schemas.envelope import Envelope
 from streams.inbox import Delivery
-from tests.registry.conftest import BOTH
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 APPEAL = "a-20240501-0001"
-
-
-@pytest.fixture(params=BOTH)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = (
-        f"sqlite:///{tmp_path}/muster.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    )
-    create_or_check(url, migrate=False)
-    with Database(url) as opened:
-        yield opened
 
 
 def _sent(number: int, *batches: BatchOutcome) -> Delivery:

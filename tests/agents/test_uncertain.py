@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,16 +17,15 @@ from registry.database import Database
 from registry.leases import Lease
 from registry.ledger import Claim, Fate, Range, Record
 from registry.members import MEMBERS
-from registry.migrate import create_or_check
 from registry.outbox import OUTBOX
 from registry.receipts import RawReceipt
 from schemas.appeals import BatchRepeated, RepeatOutcome, SettledBatch, UncertainSettled
 from schemas.dispatch import Draft, RepeatBatch
 from schemas.reader import Message, read
 from schemas.words import Answer, Channel, Language, MessageKind, Purpose
+from tests.agents.opened import open_appeal
 from tests.decisions.appeals.samples import APPEAL, NIGHT, launch
 from tests.registry.audience.people import Person, store
-from tests.registry.conftest import BOTH
 
 NOW = datetime(2011, 11, 24, 12, 5, tzinfo=UTC)
 FIRST = f"{APPEAL}/1/0/1"  # the second batch of its shard: members 11 to 20
@@ -52,45 +50,16 @@ REPEAT = RepeatBatch(
 )
 
 
-@pytest.fixture(params=BOTH)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = (
-        f"sqlite:///{tmp_path}/muster.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    )
-    create_or_check(url, migrate=False)
-    with Database(url) as opened:
-        yield opened
-
-
 @pytest.fixture
 def connection(database: Database) -> Iterator[Connection]:
     """Twenty members were selected in batches of ten; a crash left four of the second batch uncertain."""
     with database.transaction() as opened:
         ids = store(opened, [Person()] * 20)
         assert ids == list(range(1, 21))
-        _register(opened)
+        open_appeal(opened, launch(batch_size=10))
         selections.fix(opened, APPEAL, 1, 0, np.array(ids))
         ledger.record(opened, [_record(FIRST, 0, FATES)], NIGHT)
         yield opened
-
-
-def _register(connection: Connection) -> None:
-    appeals.file_request(
-        connection, request_id="r-20111124-0001", kind="blood", spec="{}", filed_by="seat", filed_at=NIGHT
-    )
-    appeals.judge_request(connection, "r-20111124-0001", verified=True, by="officer", at=NIGHT)
-    order = launch(batch_size=10)
-    appeals.launch(
-        connection,
-        appeal_id=APPEAL,
-        request_id="r-20111124-0001",
-        spec="{}",
-        deadline=order.deadline,
-        by="officer",
-        at=NIGHT,
-        drill=False,
-    )
-    _set_status(connection, "open")
 
 
 def _set_status(connection: Connection, status: str) -> None:
