@@ -31,7 +31,7 @@ class DispatchSettings(Contract):
         default=1024, ge=1, le=LARGEST_BATCH, description="Members of one batch, and of one claim at most"
     )
     release_ahead: int = Field(default=60_000, ge=1, description="Members released and not yet sent, at most")
-    concurrency: int = Field(default=32, ge=1, le=256, description="Batches under way at once in one worker")
+    concurrency: int = Field(default=8, ge=1, le=256, description="Batches under way at once in one worker")
     lease_seconds: float = Field(default=3.0, gt=0.5, le=30, description="So long a silent worker keeps its work")
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from streams.errors import LogUnreachable, WrongVersion
 from streams.partitions import partition_of
 
 VERSION = 1
+_PATIENCE_SECONDS = 30.0
 Headers = Sequence[tuple[str, bytes]]
 
 _SCHEMA = """
@@ -67,7 +68,7 @@ class Store:
         self._partitions: dict[str, int] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False)
         except (sqlite3.Error, OSError) as exc:
             raise LogUnreachable(f"{path}: {exc}") from exc
         try:
@@ -82,7 +83,7 @@ class Store:
     def _prepare(self) -> None:
         """Make the tables of a new log; nothing is written to a file that is not ours."""
         known = self._check()
-        self._db.execute("pragma journal_mode=WAL")
+        self._use_wal()
         self._db.execute("pragma synchronous=FULL")
         if not known:
             with self._transaction():
@@ -90,6 +91,19 @@ class Store:
                     for statement in _SCHEMA.split(";"):
                         self._db.execute(statement)
                     self._db.execute(f"pragma user_version={VERSION}")
+
+    def _use_wal(self) -> None:
+        """Where several open a new file at once, SQLite refuses the change instead of waiting for whoever makes it."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                self._db.execute("pragma journal_mode=WAL")
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _check(self) -> bool:
         """Whether the file is a log of this version, not a new one.  Raises `WrongVersion` when it is neither."""
