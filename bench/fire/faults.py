@@ -152,7 +152,10 @@ def _fill(path: Path) -> None:
 async def cut_link(front: Front) -> float:
     cut = time.monotonic()
     await front.misbehave(cut=True)
-    return await front.until_more(cut)
+    resumed = await front.until_more(cut)
+    # What the cut leaves uncertain is written down a moment later: else the next fault would be charged with it.
+    await front.until_recorded()
+    return resumed
 
 
 def trouble(**mischief: object) -> Hit:

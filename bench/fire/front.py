@@ -31,6 +31,7 @@ WINDOW = 1024
 PACE, TROUBLED_PACE, TRICKLE = 6000, 1500, 40
 PATIENCE = 120.0
 SPEED = 10.0
+_SAME_RANGE = (CLAIMS.c.batch_id == RECORDS.c.batch_id) & (CLAIMS.c.first == RECORDS.c.first)
 _SETTINGS = {"sms": {"window": WINDOW, "binds": 2, "longest_reconnect_seconds": 2}}
 
 
@@ -85,10 +86,9 @@ class Front:
         """Members of this appeal who are uncertain, by the worker that had claimed them."""
 
         def count(connection: Connection) -> Counter[str]:
-            same = (CLAIMS.c.batch_id == RECORDS.c.batch_id) & (CLAIMS.c.first == RECORDS.c.first)
             rows = connection.execute(
                 select(CLAIMS.c.owner, RECORDS.c.fates)
-                .join(RECORDS, same)
+                .join(RECORDS, _SAME_RANGE)
                 .where(RECORDS.c.appeal_id == self.appeal, RECORDS.c.wave > 0)
             )
             found: Counter[str] = Counter()
@@ -97,6 +97,26 @@ class Front:
             return found
 
         return await self.site.database.read(count)
+
+    async def until_recorded(self) -> None:
+        """Return when what is claimed now, by workers that live, is also recorded.  Raises `Stuck`."""
+        deadline = time.monotonic() + PATIENCE
+        claimed = await self.site.database.read(self._unrecorded)
+        while claimed & await self.site.database.read(self._unrecorded):
+            if time.monotonic() > deadline:
+                raise Stuck(f"what was claimed was not recorded in {PATIENCE:.0f} s")
+            self.ensure_nobody_fell()
+            await asyncio.sleep(0.02)
+
+    def _unrecorded(self, connection: Connection) -> set[tuple[str, int]]:
+        living = [self.owners[worker.pid] for worker in self.workers]
+        rows = connection.execute(
+            select(CLAIMS.c.batch_id, CLAIMS.c.first)
+            .outerjoin(RECORDS, _SAME_RANGE)
+            .where(CLAIMS.c.appeal_id == self.appeal, CLAIMS.c.wave > 0, CLAIMS.c.owner.in_(living))
+            .where(RECORDS.c.number.is_(None))
+        )
+        return {(row.batch_id, row.first) for row in rows}
 
     async def until_seen(self, count: int) -> int:
         """How many the gateway has, once it has so many.  Raises `Stuck`."""
