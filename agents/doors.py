@@ -154,17 +154,20 @@ def _text_problems(spec: AppealSpec) -> list[Problem]:
 
 def pause_appeal(connection: Connection, appeal_id: str, *, by: str, event_id: str, now: datetime) -> None:
     """No more batches are released.  Raises `NotFound` or `Refused`."""
-    _order(connection, PauseAppeal(given_by=by, appeal_id=appeal_id), event_id, now, allowed=("open",))
+    order = PauseAppeal(given_by=by, appeal_id=appeal_id)
+    _order(connection, order, event_id, now, allowed=("open",), leads_to="paused")
 
 
 def resume_appeal(connection: Connection, appeal_id: str, *, by: str, event_id: str, now: datetime) -> None:
     """Go on.  Raises `NotFound` or `Refused`."""
-    _order(connection, ResumeAppeal(given_by=by, appeal_id=appeal_id), event_id, now, allowed=("paused",))
+    order = ResumeAppeal(given_by=by, appeal_id=appeal_id)
+    _order(connection, order, event_id, now, allowed=("paused",), leads_to="open")
 
 
 def stop_appeal(connection: Connection, appeal_id: str, *, by: str, reason: str, event_id: str, now: datetime) -> None:
     """No message of this appeal leaves any more.  Raises `NotFound` or `Refused`."""
-    _order(connection, StopAppeal(given_by=by, appeal_id=appeal_id, reason=reason), event_id, now, allowed=appeals.OPEN)
+    order = StopAppeal(given_by=by, appeal_id=appeal_id, reason=reason)
+    _order(connection, order, event_id, now, allowed=appeals.OPEN, leads_to="stopped")
 
 
 def _order(
@@ -174,10 +177,18 @@ def _order(
     now: datetime,
     *,
     allowed: Sequence[str],
+    leads_to: str,
 ) -> None:
+    """Hand the order over unless there is nothing for it to do.
+
+    What counts is where the orders before it lead, and also where the appeal stands: while the log is away an order is
+    accepted and not decided yet, and an officer who has paused must be able to resume.
+    """
     found = appeals.appeal(connection, order.appeal_id)
-    if found.status not in allowed:
+    under_way = found.ordered if found.status in appeals.OPEN else None
+    if found.status not in allowed and under_way not in allowed:
         raise Refused(f"appeal {order.appeal_id} is {found.status}")
+    appeals.order(connection, order.appeal_id, leads_to)
     outbox.put(connection, [post(order, event_id=event_id, source=SOURCE, time=now)])
 
 

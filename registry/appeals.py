@@ -54,6 +54,7 @@ APPEALS = Table(
     Column("deadline", Moment, nullable=False),
     Column("spec", Text, nullable=False),
     Column("status", String(16), nullable=False, index=True),
+    Column("ordered", String(16)),  # the status that the latest accepted order leads to, once it is decided
     Column("closed_at", Moment),
     Column("state", Text),
     Column("applied", BigInteger, nullable=False, server_default="-1"),
@@ -214,6 +215,11 @@ def by_slot(connection: Connection, slot: int) -> Sequence[Row[tuple[object, ...
 
 def status(connection: Connection, appeal_id: str) -> str | None:
     return connection.execute(_STATUS, {"asked": appeal_id}).scalar()
+
+
+def order(connection: Connection, appeal_id: str, status: str) -> None:
+    """Somebody's order that leads to this status has been accepted: the decider will hear it after all those before it."""
+    connection.execute(update(APPEALS).where(APPEALS.c.appeal_id == appeal_id).values(ordered=status))
 
 
 def hold(connection: Connection, appeal_id: str) -> None:

@@ -23,23 +23,35 @@ class Toll:
     lost: int = 0
     doubled: int = 0
     trouble: str = ""
+    owners: Counter[str] = field(default_factory=Counter)  # who had claimed those who are uncertain
 
     def __str__(self) -> str:
         resumed = "" if self.resumed is None else f", resumed after {self.resumed:.1f} s"
         bad = f", LOST {self.lost}, DOUBLED {self.doubled}" if self.lost or self.doubled else ""
-        return f"{self.fault.name}: {self.uncertain} uncertain{resumed}{bad} {self.trouble}"
+        of = f" of {len(self.owners)} workers {sorted(self.owners.values())}" if len(self.owners) > 1 else ""
+        return f"{self.fault.name}: {self.uncertain} uncertain{of}{resumed}{bad} {self.trouble}"
 
 
 @dataclass
 class Blame:
-    """Whose doing it is that members are uncertain: the death of who had claimed them, or else the latest blow."""
+    """Whose doing it is that members are uncertain: the death of who had claimed them, or else the latest blow.
+
+    Who was called uncertain too early, by a successor of one who lives and still told what became of them, is taken off
+    again.
+    """
 
     killed: dict[str, Toll] = field(default_factory=dict)
     charged: Counter[str] = field(default_factory=Counter)
+    by: dict[str, Toll] = field(default_factory=dict)
 
     def charge(self, now: Counter[str], tolls: list[Toll]) -> None:
-        for owner, count in (now - self.charged).items():
-            (self.killed.get(owner) or tolls[-1]).uncertain += count
+        for owner in now.keys() | self.charged.keys():
+            change = now[owner] - self.charged[owner]
+            if change:
+                toll = self.by[owner] if change < 0 else self.killed.get(owner) or tolls[-1]
+                toll.uncertain += change
+                toll.owners[owner] += change
+                self.by[owner] = toll
         self.charged = now
 
 

@@ -15,9 +15,9 @@ FAULTS = {
     "receipts of unknown messages", "clock stepped back", "clock stepped forth", "disk full",
 }  # fmt: skip
 KILLS = 10
-# A command that is killed is left out: right after a broker's death a resume may be refused because the pause before it has
-# not been decided yet, and the appeal stays paused (docs/guarantees.md, "Where this falls short").
-ON_SERVERS = {"worker killed", "all workers killed", "broker killed", "database killed", "worker frozen"}
+ON_SERVERS = {
+    "worker killed", "all workers killed", "command killed", "broker killed", "database killed", "worker frozen",
+}  # fmt: skip
 LIMIT = 120  # seconds until messages leave again: tests run on busy machines; docs/guarantees.md has the figures
 
 
