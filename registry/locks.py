@@ -2,11 +2,12 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from registry.database import Database
 from registry.unreachable import unreachable_named
@@ -44,4 +45,12 @@ def _advisory_lock(database: Database, key: int) -> Iterator[bool]:
             # The session holds the lock: ending it, not just giving it back to the pool, frees it whatever happened.
             session.callback(connection.invalidate)
             mine = bool(connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": key}).scalar())
+        if mine:
+            session.callback(_unlock, connection, key)
         yield mine
+
+
+def _unlock(connection: Connection, key: int) -> None:
+    """The server hears of the session's end a moment later: whoever asks next would be told that we still have it."""
+    with suppress(DBAPIError):
+        connection.execute(text("select pg_advisory_unlock(:key)"), {"key": key})

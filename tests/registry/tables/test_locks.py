@@ -15,8 +15,9 @@ def test_one_holds_it_and_the_others_are_told_at_once(database: Database):
         one_at_a_time(database, "receipts") as other,
     ):
         assert (mine, second, other) == (True, False, True)
-    with one_at_a_time(database, "relay") as again:
-        assert again
+    for _ in range(50):  # given back at once, not when the server notices that a session has ended
+        with one_at_a_time(database, "relay") as again:
+            assert again
 
 
 @pytest.mark.postgres
