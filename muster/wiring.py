@@ -137,8 +137,8 @@ async def _finish(gate: Gate, lanes: Sequence[Lane]) -> None:
 
 def _say_ready(owner: str) -> None:
     """`owner` is how leases and claims name this worker."""
-    READY.set(1)
     LOG.info("the worker is ready", owner=owner)
+    READY.set(1)  # last: who waits for it may then read the line
 
 
 def _attach(parts: Parts, shared: Dispatch, audience: Audience, lanes: tuple[Lane, Lane]) -> list[object]:

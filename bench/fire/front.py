@@ -53,7 +53,6 @@ class Front:
     appeal: str = ""
     owners: dict[int, str] = field(default_factory=dict)  # how the ledger names each worker, by process id
     dead: list[str] = field(default_factory=list)  # those that the present blow has killed
-    _started: int = 0
 
     @property
     def reference(self) -> str:
@@ -155,9 +154,8 @@ class Front:
 
     async def add_worker(self) -> Worker:
         worker = await self.site.start_worker(**_stepping(self.clock))
-        self._started += 1
         self.workers.append(worker)
-        self.owners[worker.pid] = _owner(self.site.worker_log(self._started))
+        self.owners[worker.pid] = _owner(worker.log)
         return worker
 
     async def replace_worker(self) -> None:
@@ -183,17 +181,22 @@ class Front:
         return {row.name: row.owner for row in rows}
 
     async def until_taken_over(self, owner: str, since: float) -> float | None:
-        """Seconds from `since` until others hold what this owner held; none when there was nothing left to hold."""
+        """Seconds from `since` until somebody else goes on with what this owner held; none when it held nothing.
+
+        Returns when all of it has been taken over: each part has its turn at the pace of the gateway.  Raises `Stuck`.
+        """
         theirs = {name for name, holder in (await self.held()).items() if holder == owner}
-        deadline = time.monotonic() + PATIENCE
-        while any(holder == owner for name, holder in (await self.held()).items() if name in theirs):
+        deadline, resumed = time.monotonic() + PATIENCE, None
+        while left := {name for name, holder in (await self.held()).items() if name in theirs and holder == owner}:
+            if left < theirs and resumed is None:
+                resumed = time.monotonic() - since
             if time.monotonic() > deadline:
                 raise Stuck(f"leases of {owner} were not taken over in {PATIENCE:.0f} s")
             if await self.all_told():
-                return None
+                return resumed
             self.ensure_nobody_fell()
             await asyncio.sleep(0.05)
-        return time.monotonic() - since if theirs else None
+        return resumed or (time.monotonic() - since if theirs else None)
 
     # --- commands -----------------------------------------------------------------------------------------------
 
@@ -270,11 +273,11 @@ def _stepping(clock: Path) -> dict[str, str]:
 
 
 def _owner(log: Path) -> str:
-    """What this worker says of itself when it is ready."""
+    """What this worker says of itself when it is ready.  Raises `Stuck`."""
     for line in log.read_text(errors="replace").splitlines():
         if '"the worker is ready"' in line:
             return str(json.loads(line)["owner"])
-    return ""
+    raise Stuck(f"{log.name} does not say who it is")
 
 
 def _fields(plan: Plan) -> dict[str, object]:

@@ -14,7 +14,9 @@ PATIENCE = 60.0
 
 
 class Process(Protocol):
-    """`code` is none while it runs."""
+    """`code` is none while it runs; `log` is the file that it says everything into."""
+
+    log: Path
 
     @property
     def code(self) -> int | None: ...
@@ -75,10 +77,10 @@ async def _until_ready(
         raise ProcessFailed(f"{name} did not answer within {patience:.0f} s: {_last_words(log)}") from exc
 
 
-def ensure_alive(process: Process, log: Path) -> None:
+def ensure_alive(process: Process) -> None:
     """Raise `ProcessFailed` with its last words when the process has ended by itself."""
     if process.code is not None:
-        raise ProcessFailed(f"it ended with {process.code}: {_last_words(log)}")
+        raise ProcessFailed(f"it ended with {process.code}: {_last_words(process.log)}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

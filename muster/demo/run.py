@@ -67,7 +67,7 @@ async def rehearse(options: Options, console: Console) -> dict[str, object]:
         )
         worker = await site.start_worker()
         desk = RehearsalDesk(site.database, shards=site.settings.shards, now=site.clock.now, new_id=_new_id)
-        stage = Stage(options, site, desk, console, partial(ensure_alive, worker, site.worker_log(1)))
+        stage = Stage(options, site, desk, console, partial(ensure_alive, worker))
         figures = await _perform(stage, float(imported["rows_per_second"]), began)  # type: ignore[arg-type]
         tour = write_tour(site, [site.gateway_pid, worker.pid]) if options.keep else ""
     if options.report is not None:

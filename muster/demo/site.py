@@ -36,10 +36,11 @@ class Plan:
 
 
 class Worker:
-    """One worker process."""
+    """One worker process; `log` is the file that it says everything into."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
+        self.log = log
 
     @property
     def pid(self) -> int:
@@ -97,10 +98,10 @@ class Site:
         `environment` is what it alone gets beyond the site's own.
         """
         self._workers += 1
-        port = free_port()
+        name, port = f"worker-{self._workers}", free_port()
         process = await self._stack.enter_async_context(
             running(
-                f"worker-{self._workers}",
+                name,
                 "worker",
                 environment={**self.environment, "MUSTER_METRICS_PORT": str(port), **environment},
                 logs=self.plan.folder,
@@ -109,11 +110,7 @@ class Site:
                 patience=self.plan.patience,
             )
         )
-        return Worker(process)
-
-    def worker_log(self, number: int) -> Path:
-        """What the worker that was started as this one, from 1, has said."""
-        return self.plan.folder / f"worker-{number}.log"
+        return Worker(process, self.plan.folder / f"{name}.log")
 
     async def misbehave(self, **mischief: object) -> None:
         """Let the gateway do this wrong from now on; without any, let it behave again."""

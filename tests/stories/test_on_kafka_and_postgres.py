@@ -42,7 +42,7 @@ async def test_a_second_worker_joins_during_the_fan_out_and_nothing_is_lost_or_d
             at_the_join = await _sent(site, story)
             view = await _closed(site, story, first)
             await site.witness.settle()
-        ensure_alive(second, site.worker_log(2))
+        ensure_alive(second)
         verdict = await site.judge(story)
         told = (await site.witness.counts()).get(f"stand-down/{story}/0", {"messages": 0, "doubled": 0})
         claimed = await site.database.read(partial(_claimed_by, appeal_id=story))
@@ -70,7 +70,7 @@ async def _sent(site: Site, appeal: str) -> int:
 
 
 async def _closed(site: Site, appeal: str, worker: Worker) -> board.View:
-    alive = partial(ensure_alive, worker, site.worker_log(1))
+    alive = partial(ensure_alive, worker)
     return await until_closed(site.database, appeal, site.clock, lambda _: None, alive, limit=150)
 
 

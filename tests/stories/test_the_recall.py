@@ -32,7 +32,7 @@ async def test_what_has_not_left_is_withdrawn_and_nobody_is_asked_twice(tmp_path
         await site.commands.run("members", "import", str(table))
         worker = await site.start_worker()
         desk = RehearsalDesk(site.database, shards=site.settings.shards, now=site.clock.now, new_id=new_id)
-        alive = partial(ensure_alive, worker, site.worker_log(1))
+        alive = partial(ensure_alive, worker)
         verdict, _ = await recall(site, desk, size=INVITED, share=0.1, alive=alive)
         stopped, filled = await _endings(site)
 

@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench.fire.faults import FAULTS as ALL_FAULTS
+from bench.fire.toll import Blame, Toll
 
 BENCH = Path(__file__).parents[2] / "bench" / "faults.py"
 FAULTS = {
@@ -35,6 +39,14 @@ def _under_fire(report: Path, *options: str) -> dict[str, dict[str, Any]]:
     for row in rows.values():
         assert (row["lost"], row["duplicates"], row["broken"]) == (0, 0, []), row
     return rows
+
+
+def test_each_kill_is_charged_with_what_the_dead_worker_had_claimed():
+    kill, cut = Toll(ALL_FAULTS["worker killed"]), Toll(ALL_FAULTS["link cut mid-PDU"])
+    blame = Blame(killed={"dead": kill})
+    blame.charge(Counter(dead=900, alive=40), [kill, cut])
+    blame.charge(Counter(dead=922, alive=10), [kill, cut])  # the living one has told since what became of 30
+    assert (kill.uncertain, cut.uncertain) == (922, 10)
 
 
 @pytest.mark.slow
