@@ -3,6 +3,7 @@
 Groups are imported when they are asked for, so that `muster` itself starts quickly.
 """
 
+import gc
 import importlib
 from typing import Annotated, Any
 
@@ -53,7 +54,11 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
-        return _command(cmd_name, getattr(importlib.import_module(module), attribute))
+        found = getattr(importlib.import_module(module), attribute)
+        if not gc.isenabled():  # see `muster.__main__`
+            gc.freeze()
+            gc.enable()
+        return _command(cmd_name, found)
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -101,7 +106,3 @@ def _root(
     ] = False,
 ) -> None:
     """Find the options of every command with `muster COMMAND --help`."""
-
-
-def main() -> None:
-    app()

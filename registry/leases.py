@@ -25,10 +25,10 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.lists import among_named, listed
 from registry.metadata import METADATA
+from registry.upserts import keeping
 
 LEASES = Table(
     "leases",
@@ -67,8 +67,7 @@ _TAKE = update(LEASES).where(_THIS).values({name: bindparam(name) for name in ("
 
 @cache
 def _vacancy(dialect_name: str) -> Insert:
-    inserting: Insert = (sqlite if dialect_name == "sqlite" else postgresql).insert(LEASES).on_conflict_do_nothing()
-    return inserting
+    return keeping(LEASES, dialect_name)
 
 
 def acquire(connection: Connection, name: str, owner: str, *, seconds: float) -> Lease | None:

@@ -28,13 +28,13 @@ from sqlalchemy import (
     delete,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from registry.columns import Moment, Number
 from registry.lists import among, among_named, listed
 from registry.metadata import METADATA
 from registry.turns import take_turn
+from registry.upserts import inserting, keeping
 
 CLAIMS = Table(
     "claims",
@@ -164,9 +164,7 @@ UNTOUCHED = Standing()
 
 @cache
 def _claiming(dialect_name: str) -> ReturningInsert[Any]:
-    dialect = sqlite if dialect_name == "sqlite" else postgresql
-    claiming: ReturningInsert[Any] = dialect.insert(CLAIMS).on_conflict_do_nothing().returning(CLAIMS.c.token)
-    return claiming
+    return keeping(CLAIMS, dialect_name).returning(CLAIMS.c.token)
 
 
 @cache
@@ -263,9 +261,8 @@ def ask_shared(connection: Connection, appeal_id: str, wave: int, members: Mappi
     """
     if not members:
         return set()
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     connection.execute(
-        dialect.insert(SHARED_NUMBERS).on_conflict_do_nothing(),
+        keeping(SHARED_NUMBERS, connection.dialect.name),
         # In one order for everybody, or two transactions could wait for each other.
         [
             {"appeal_id": appeal_id, "wave": wave, "address": address, "member_id": member}
@@ -307,7 +304,7 @@ def record(connection: Connection, records: Sequence[Record], at: datetime) -> N
 @cache
 def _insertions(dialect_name: str) -> tuple[Insert, Insert]:
     """For records that replace what stands in their place, and for those that leave it.  Made once: it takes a while."""
-    insertion = (sqlite if dialect_name == "sqlite" else postgresql).insert(RECORDS)
+    insertion = inserting(RECORDS, dialect_name)
     replacement = insertion.on_conflict_do_update(
         index_elements=[RECORDS.c.batch_id, RECORDS.c.first],
         set_={name: insertion.excluded[name] for name in ("number", "fates", "gateway_ids", "recorded_at")},

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Integer, String, Table, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from decisions.mobiles import mobile_of
 from decisions.permissions import Scope, bit
@@ -18,6 +17,7 @@ from registry.errors import NotFound
 from registry.lists import among
 from registry.members import MEMBERS
 from registry.metadata import METADATA
+from registry.upserts import keeping
 from schemas.audience import MemberChanged
 from schemas.dispatch import OptedOut
 from schemas.words import Channel, Purpose
@@ -110,9 +110,8 @@ def opt_out_number(
     """Nothing of this goes to this number any more, whoever has it now or later.  A second time changes nothing."""
     mobile = mobile_of(number) or number.strip()[:32]
     scope = bit(Scope(purpose, channel))
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(NUMBER_OPT_OUTS).values(mobile=mobile, scope=scope, at=at, source=source)
-    statement = statement.on_conflict_do_nothing()
+    statement = keeping(NUMBER_OPT_OUTS, connection.dialect.name)
+    statement = statement.values(mobile=mobile, scope=scope, at=at, source=source)
     if connection.execute(statement.returning(NUMBER_OPT_OUTS.c.mobile)).first() is None:
         return []
     members = addresses.owners(connection, Channel.SMS, mobile)

@@ -22,12 +22,12 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from registry.columns import Moment, Number
 from registry.lists import among_named, listed
 from registry.metadata import METADATA
+from registry.upserts import keeping
 from schemas.envelope import Envelope
 from schemas.outgoing import Outgoing
 
@@ -69,9 +69,7 @@ def _published(dialect_name: str) -> Delete:
 @cache
 def _see(dialect_name: str) -> ReturningInsert[Any]:
     # PostgreSQL's driver does not count the rows of such an insert; what it returns is what it wrote.
-    dialect = sqlite if dialect_name == "sqlite" else postgresql
-    seeing: ReturningInsert[Any] = dialect.insert(SEEN).on_conflict_do_nothing().returning(SEEN.c.event_id)
-    return seeing
+    return keeping(SEEN, dialect_name).returning(SEEN.c.event_id)
 
 
 def put(connection: Connection, messages: Sequence[Outgoing]) -> None:

@@ -20,12 +20,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment
 from registry.lists import among
 from registry.metadata import METADATA
 from registry.turns import take_turn
+from registry.upserts import inserting
 
 REPLIES = Table(
     "replies",
@@ -210,8 +210,7 @@ class Answered:
 def put_answers(connection: Connection, answers: Sequence[Answered]) -> None:
     """A member's latest answer replaces the one before; a screening that was made stays."""
     if answers:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        insertion = dialect.insert(ANSWERS)
+        insertion = inserting(ANSWERS, connection.dialect.name)
         replaced = {name: insertion.excluded[name] for name in ("answer", "channel", "answered_at", "reply_id")}
         connection.execute(
             insertion.on_conflict_do_update(

@@ -7,9 +7,9 @@ So revisions become visible in the order in which they were given: a reader that
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Connection, Integer, Table, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.metadata import METADATA
+from registry.upserts import keeping
 
 REVISIONS = Table(
     "revisions",
@@ -35,8 +35,7 @@ def hold(connection: Connection) -> None:
 
 
 def _make(connection: Connection) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(dialect.insert(REVISIONS).values(one=1).on_conflict_do_nothing())
+    connection.execute(keeping(REVISIONS, connection.dialect.name).values(one=1))
 
 
 def take(connection: Connection, *, ids: int = 0) -> Turn:

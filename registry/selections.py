@@ -14,9 +14,9 @@ from sqlalchemy import (
     literal,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.metadata import METADATA
+from registry.upserts import keeping
 
 Ids = NDArray[np.int64]
 _WIDTH = 8  # octets of an id
@@ -34,17 +34,14 @@ SELECTIONS = Table(
 
 def fix(connection: Connection, appeal_id: str, wave: int, shard: int, members: Ids) -> int:
     """Insert if absent; whoever comes second gets the winner's.  Returns the size of the selection that stands."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     connection.execute(
-        dialect.insert(SELECTIONS)
-        .values(
+        keeping(SELECTIONS, connection.dialect.name).values(
             appeal_id=appeal_id,
             wave=wave,
             shard=shard,
             size=len(members),
             members=members.astype("<i8").tobytes(),
         )
-        .on_conflict_do_nothing()
     )
     size = connection.execute(select(SELECTIONS.c.size).where(*_selection(appeal_id, wave, shard))).scalar_one()
     return int(size)

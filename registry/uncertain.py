@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Index, LargeBinary, String, Table, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from decisions.batches import BatchName, first_of, is_repeat, read_name, repeat_of
 from registry import appeals, receipts, selections
@@ -22,6 +21,7 @@ from registry.ledger import RECORDS, Fate
 from registry.lists import among
 from registry.members import MEMBERS
 from registry.metadata import METADATA
+from registry.upserts import keeping
 
 # Whom a second attempt means: fixed once, like a selection, so that its id fixes its content.
 REPEATS = Table(
@@ -115,8 +115,8 @@ def unpacked(octets: bytes) -> tuple[int, ...]:
 
 def put_repeat(connection: Connection, repeat: str, positions: bytes) -> None:
     """Fix whom a second attempt means, unless it is fixed already."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(dialect.insert(REPEATS).values(batch_id=repeat, positions=positions).on_conflict_do_nothing())
+    statement = keeping(REPEATS, connection.dialect.name)
+    connection.execute(statement.values(batch_id=repeat, positions=positions))
 
 
 def repeat_sizes(connection: Connection, appeal_id: str) -> dict[str, int]:

@@ -7,7 +7,6 @@ import typer
 
 from agents import doors
 from muster.doorstep import BAD_INPUT, OUT, fail, local, open_door, table_of, tell
-from muster.spec_file import UnusableSpec, read_spec_file
 from registry import appeals
 from schemas.spec import AppealSpec
 
@@ -17,6 +16,8 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 
 def read_spec(path: Path) -> AppealSpec:
     """The spec in this YAML file; leaves with exit code 2 and names field and remedy when it cannot be used."""
+    from muster.spec_file import UnusableSpec, read_spec_file  # noqa: PLC0415 - YAML: most commands read no file
+
     try:
         return read_spec_file(path)
     except UnusableSpec as exc:

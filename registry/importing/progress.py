@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, String, Table, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.columns import Moment
 from registry.errors import Refused
 from registry.metadata import METADATA
+from registry.upserts import inserting
 
 IMPORTS = Table(
     "imports",
@@ -51,10 +51,9 @@ def begin(connection: Connection, *, digest: str, size: int, start: Progress, at
     if row is not None and row.finished_at is None:
         return Progress(**{name: getattr(row, name) for name in _COUNTERS})
     values = {name: getattr(start, name) for name in _COUNTERS}
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     fresh = {**values, "started_at": at, "finished_at": None}
     connection.execute(
-        dialect.insert(IMPORTS)
+        inserting(IMPORTS, connection.dialect.name)
         .values(digest=digest, size=size, **fresh)
         .on_conflict_do_update(index_elements=["digest", "size"], set_=fresh)
     )

@@ -20,7 +20,7 @@ START_SECONDS = 90
 IMPATIENT = """
 import streams.kafka.admin
 streams.kafka.admin.BOOTSTRAP_MS = 300
-from muster.cli import main
+from muster.__main__ import main
 main()
 """
 NIGHT = """\
