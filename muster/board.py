@@ -13,11 +13,10 @@ from decisions.appeals.state import AppealState, read_state
 from registry import appeals, board, replies, uncertain
 from registry.uncertain import Doubtful
 from schemas.spec import AppealSpec
-from schemas.words import Answer
+from schemas.words import CHANNEL_NAMES, Answer, Channel
 
 _LATEST = 8
 _RATE_SECONDS = 3.0
-_BY = {"sms": "SMS", "email": "e-mail", "hotline": "telephone", "web": "web page"}
 _SAID = {
     "launched": "appeal launched, {need} needed",
     "wave": "wave {wave} opened: {matched:,} match, {invited:,} invited",
@@ -150,7 +149,7 @@ def _unreleased(state: AppealState | None) -> int:
 def _details(text: str) -> dict[str, object]:
     details: dict[str, object] = json.loads(text)
     if "channel" in details:
-        details["channel"] = _BY.get(str(details["channel"]), details["channel"])
+        details["channel"] = CHANNEL_NAMES[Channel(str(details["channel"]))].english
     return details
 
 

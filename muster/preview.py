@@ -88,8 +88,9 @@ class _Walk:
         asked = [self._shard(n, criteria, limit) for n, limit in enumerate(limits(counted, wave.size))]
         spared = np.empty(0, np.int64)
         parts = 0
-        if wave.channel is Channel.SMS:
+        if wave.channel is not Channel.EMAIL:
             spared = self._spared(asked)
+        if wave.channel is Channel.SMS:
             parts = self._count_parts(asked, spared)
         matched = sum(map(len, asked))
         return Wave(

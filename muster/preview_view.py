@@ -12,10 +12,9 @@ from rich.text import Text
 
 from registry.audience.reasons import WORDS
 from schemas.durations import write_duration
-from schemas.words import Channel
+from schemas.words import CHANNEL_NAMES, Channel
 
 NOT_NEEDED: Final = "not_needed"  # they fit, and the size of the waves leaves them out
-_BY: Final = {Channel.SMS: "SMS", Channel.EMAIL: "e-mail"}
 _WORDS: Final = {
     **{reason.value: words for reason, words in WORDS.items()},
     NOT_NEEDED: "would fit; the waves are not that large",
@@ -95,7 +94,9 @@ class Preview:
         for wave in self.waves:
             opens = f"{write_duration(wave.after)} later" if wave.after else "at once"
             counts = (wave.fit, wave.matched, wave.messages)
-            table.add_row(str(wave.number), opens, _BY[wave.channel], *(f"{count:,}" for count in counts))
+            table.add_row(
+                str(wave.number), opens, CHANNEL_NAMES[wave.channel].english, *(f"{count:,}" for count in counts)
+            )
         return table
 
     def _reasons(self) -> list[Table | str]:

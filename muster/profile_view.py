@@ -8,7 +8,7 @@ from rich.text import Text
 from decisions.districts import load_districts
 from muster.doorstep import local
 from registry.profile import Profile, Refusal
-from schemas.words import Channel, Purpose
+from schemas.words import CHANNEL_NAMES, Channel, Purpose
 
 _LABELS = {
     "card_number": "card",
@@ -35,7 +35,6 @@ _LABELS = {
     "email_failed_at": "e-mail failed",
     "erased_at": "erased",
 }
-_BY = {Channel.SMS: "SMS", Channel.EMAIL: "e-mail", Channel.HOTLINE: "telephone", Channel.WEB: "web page"}
 
 
 def known_table(known: Profile) -> Table:
@@ -59,7 +58,7 @@ def known_table(known: Profile) -> Table:
 
 def scope_in_words(purpose: Purpose | None, channel: Channel | None) -> str:
     """What an opt-out covers."""
-    return f"of {purpose or 'anything'} by {_BY[channel] if channel else 'any channel'}"
+    return f"of {purpose or 'anything'} by {CHANNEL_NAMES[channel].english if channel else 'any channel'}"
 
 
 def _refused(refusal: Refusal) -> str:

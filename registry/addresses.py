@@ -128,8 +128,7 @@ def _judged(
     else:
         address, refusals = member.mobile, member.opt_outs.bitwise_or(member.number_opt_outs)
         shared = case((member.mobile_shared, "1"), else_="0")
-        if channel is Channel.SMS:
-            failed = member.sms_failed_status
+        failed = member.sms_failed_status
     forbidden, wanted = bindparam("forbidden", type_=BigInteger), bindparam("wanted", type_=BigInteger)
     verdict = case(
         (member.id.is_(None), NOBODY),
@@ -193,5 +192,6 @@ def forget_email_failure(connection: Connection, member_ids: Sequence[int]) -> N
 
 
 def _failure(channel: Channel, status: int | None, at: datetime | None) -> dict[str, object]:
+    # Whatever is no e-mail goes to the mobile number, and a number that is none has no text messages and no calls.
     name = "email" if channel is Channel.EMAIL else "sms"
     return {f"{name}_failed_at": at, f"{name}_failed_status": status}

@@ -1,7 +1,9 @@
 """The closed sets of words that several contracts share."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Literal, get_args
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, get_args
 
 
 class ABO(StrEnum):
@@ -36,6 +38,21 @@ class Channel(StrEnum):
     WEB = "web"
 
 
+class Name(NamedTuple):
+    """What people call it."""
+
+    english: str
+    chinese: str
+
+
+CHANNEL_NAMES: Final[Mapping[Channel, Name]] = MappingProxyType(
+    {
+        Channel.SMS: Name("SMS", "短信"),
+        Channel.EMAIL: Name("e-mail", "邮件"),
+        Channel.HOTLINE: Name("telephone", "电话"),
+        Channel.WEB: Name("web page", "网页"),
+    }
+)
 Written = Literal[Channel.SMS, Channel.EMAIL]  # the channels that carry messages to members and back
 WRITTEN: Final = frozenset[Channel](get_args(Written))
 

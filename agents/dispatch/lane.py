@@ -34,7 +34,7 @@ from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
 from agents.gather import Gather
 from agents.patience import patient, persist
-from notifiers.ports import Letter, Notifier, Outcome, Outcomes, State
+from notifiers.ports import Letter, Notifier, Outcomes, State
 from registry import ledger
 from registry.database import Database
 from registry.leases import Lease
@@ -46,8 +46,6 @@ from streams.errors import Busy
 from streams.inbox import Delivery
 
 MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is done with", ["lane", "fate"])
-# Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
-REFUSES_THE_NUMBER = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
 _FINISH_SECONDS = 5.0  # what is claimed and not recorded by then becomes uncertain
 _RANGES_AT_ONCE = 16  # in one transaction: more would make the others wait
 _TRIES = 5  # of a range whose lease ends again and again while it is being sent
@@ -342,9 +340,5 @@ def _note(claimed: Claimed, group: Group, outcomes: Outcomes) -> list[tuple[int,
     return [
         (group.members[place], outcome.status)
         for place, outcome in outcomes.refused.items()
-        if group.members[place] and _says_bad_address(outcome)
+        if group.members[place] and outcome.bad_address
     ]
-
-
-def _says_bad_address(outcome: Outcome) -> bool:
-    return outcome.bad_address or outcome.status in REFUSES_THE_NUMBER

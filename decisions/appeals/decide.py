@@ -29,7 +29,7 @@ from schemas.dispatch import (
     TellMembers,
 )
 from schemas.reader import Message
-from schemas.words import Answer, Channel, MessageKind
+from schemas.words import WRITTEN, Answer, Channel, MessageKind
 
 INPUTS = (
     say.LaunchAppeal,
@@ -323,11 +323,14 @@ def _stand_down_late(state: AppealState, member: int) -> list[Message]:
 
 
 def _stand_down(state: AppealState, members: Sequence[int]) -> Iterator[TellMembers]:
-    """Everybody hears of it the way they said yes: by e-mail, or else by SMS."""
-    by_email = [member for member in members if state.answered_by.get(member) is Channel.EMAIL]
-    by_sms = [member for member in members if state.answered_by.get(member) is not Channel.EMAIL]
-    yield from _tell(state, by_sms, Channel.SMS)
-    yield from _tell(state, by_email, Channel.EMAIL)
+    """Everybody hears of it the way they said yes if that carries messages, or else by SMS."""
+    for channel in Channel:
+        yield from _tell(state, [member for member in members if _way_back(state, member) is channel], channel)
+
+
+def _way_back(state: AppealState, member: int) -> Channel:
+    channel = state.answered_by.get(member, Channel.SMS)
+    return channel if channel in WRITTEN else Channel.SMS
 
 
 def _tell(state: AppealState, members: Sequence[int], channel: Channel) -> Iterator[TellMembers]:

@@ -10,9 +10,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from notifiers.ports import Outcome, Outcomes, Silent, State, nobody
 from notifiers.smpp.template import Template
+
+# Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
+REFUSES_THE_NUMBER: Final = frozenset({0x0B, 0x50, 0x51, 0x65, 0x66})
 
 
 class Fate(IntEnum):
@@ -155,5 +159,5 @@ def _outcome(statuses: Sequence[int], gateway_id: str) -> Outcome:
         return Outcome(State.SENT, gateway_id)
     refused = next((status for status in statuses if status > 0), None)
     if refused is not None:
-        return Outcome(State.REFUSED, status=refused)
+        return Outcome(State.REFUSED, status=refused, bad_address=refused in REFUSES_THE_NUMBER)
     return _HELD if all(status == Fate.HELD for status in statuses) else _UNCERTAIN

@@ -12,7 +12,7 @@ from typing import Final
 from decisions.cards import card_of
 from decisions.districts import Districts
 from decisions.mobiles import mobile_of
-from schemas.words import Channel, Language, Sex
+from schemas.words import CHANNEL_NAMES, Channel, Language, Sex
 
 
 class BadCell(ValueError):
@@ -37,14 +37,10 @@ def words(choices: Mapping[str, str]) -> Mapping[str, str]:
 
 SEXES: Final = words({Sex.MALE: "male|m|男|男性", Sex.FEMALE: "female|f|女|女性"})
 LANGUAGES: Final = words({Language.CHINESE: "zh|中文|汉语|chinese|zh-cn", Language.ENGLISH: "en|英文|英语|english"})
-CHANNELS: Final = words(
-    {
-        Channel.SMS: "sms|短信",
-        Channel.EMAIL: "email|邮件|邮箱|e-mail",
-        Channel.HOTLINE: "hotline|电话|phone",
-        Channel.WEB: "web|网页",
-    }
-)
+CHANNELS: Final = {
+    **{word.lower(): channel for channel, name in CHANNEL_NAMES.items() for word in (channel, *name)},
+    **words({Channel.EMAIL: "邮箱", Channel.HOTLINE: "phone"}),
+}
 SOURCES: Final = words(
     {
         "laboratory": "laboratory|lab|实验室|检测|化验|血站",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from schemas.words import CHANNEL_NAMES
+
 # What an empty cell says about a member who is already known: that there is nothing any more, or nothing new.
 Blank = Literal["clears", "keeps"]
 
@@ -60,10 +62,10 @@ FIELDS: Final = (
     Field("deferred_until", ("暂缓至", "暂缓献血至"), "keeps", _DAY),
     Field("deferral_code", ("暂缓代码",), "keeps", "间隔期/interval, 临时/temporary, 永久/permanent or 其他/other"),
     Field("skills", ("技能", "特长"), "clears", "words of at most 200 characters, with ; between them"),
-    Field("consent_sms", ("短信同意", "同意短信"), "keeps", _YES_NO),
-    Field("consent_email", ("邮件同意", "同意邮件"), "keeps", _YES_NO),
-    Field("consent_hotline", ("电话同意", "同意电话"), "keeps", _YES_NO),
-    Field("consent_web", ("网页同意", "同意网页"), "keeps", _YES_NO),
+    *(
+        Field(f"consent_{channel}", (f"{name.chinese}同意", f"同意{name.chinese}"), "keeps", _YES_NO)
+        for channel, name in CHANNEL_NAMES.items()
+    ),
     Field("consent_blood", ("献血同意", "同意献血"), "keeps", _YES_NO),
     Field("consent_volunteer", ("志愿同意", "同意志愿"), "keeps", _YES_NO),
     Field("consent_benefits", ("福利同意", "同意福利"), "keeps", _YES_NO),

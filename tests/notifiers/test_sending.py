@@ -62,9 +62,10 @@ async def test_neighbouring_letters_in_parts_have_different_references(smsc, cha
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
-        ((0x0B, 0x00), Outcome(State.REFUSED, status=0x0B)),
-        ((0x00, 0x0B), Outcome(State.REFUSED, status=0x0B)),
-        ((0x0B, None), Outcome(State.REFUSED, status=0x0B)),
+        ((0x0B, 0x00), Outcome(State.REFUSED, status=0x0B, bad_address=True)),
+        ((0x00, 0x0B), Outcome(State.REFUSED, status=0x0B, bad_address=True)),
+        ((0x0B, None), Outcome(State.REFUSED, status=0x0B, bad_address=True)),
+        ((0x45, 0x00), Outcome(State.REFUSED, status=0x45)),  # the message, not the number
         ((0x00, None), Outcome(State.UNCERTAIN)),
     ],
 )
