@@ -3,7 +3,7 @@
 The command line, hotline seats, the console and rehearsals all come in here.  Ids and times are arguments.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -125,17 +125,23 @@ def launch_appeal(
 
 def complete(spec: AppealSpec) -> AppealSpec:
     """The spec with every text that will go out, those of the programme where it gives none of its own."""
-    abo = spec.blood.abo if spec.blood else None
-    mass = {
-        language: spec.texts.mass.get(language) or wording.render_mass(spec.programme, language, abo=abo)
-        for language in Language
-    }
-    stand_down = {
-        language: spec.texts.stand_down.get(language) or wording.render(wording.Kind.STAND_DOWN, language)
-        for language in Language
-    }
-    texts = Texts(mass=mass, acknowledgement=spec.texts.acknowledgement, stand_down=stand_down)
+    own, blood = spec.texts, spec.blood
+    abo, negative = (blood.abo, blood.rhd_required == "hard") if blood else (None, False)
+    texts = Texts(
+        mass={
+            language: own.mass.get(language)
+            or wording.render_mass(spec.programme, language, abo=abo, rhd_negative=negative)
+            for language in Language
+        },
+        acknowledgement=own.acknowledgement,
+        stand_down=_written(own.stand_down, wording.Kind.STAND_DOWN, spec.programme),
+        ended=_written(own.ended, wording.Kind.ENDED, spec.programme),
+    )
     return spec.model_copy(update={"texts": texts})
+
+
+def _written(own: Mapping[Language, str], kind: wording.Kind, programme: str) -> dict[Language, str]:
+    return {language: own.get(language) or wording.render(kind, language, programme) for language in Language}
 
 
 def _text_problems(spec: AppealSpec) -> list[Problem]:
@@ -143,6 +149,7 @@ def _text_problems(spec: AppealSpec) -> list[Problem]:
         ("mass", spec.texts.mass, wording.check_mass_text),
         ("acknowledgement", spec.texts.acknowledgement, wording.check_personal_text),
         ("stand_down", spec.texts.stand_down, wording.check_personal_text),
+        ("ended", spec.texts.ended, wording.check_personal_text),
     )
     return [
         Problem(f"texts.{name}.{language.value}", problem.reason, problem.remedy)

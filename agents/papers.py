@@ -29,6 +29,7 @@ class Candidate:
     appeal_id: str
     slot: int
     open: bool
+    filled: bool
     spec: AppealSpec
 
 
@@ -85,7 +86,9 @@ class Papers:
     def _candidate(self, row: Row[tuple[Any, ...]]) -> Candidate:
         if row.appeal_id not in self._named:
             spec = AppealSpec.model_validate_json(row.spec)
-            self._named[row.appeal_id] = Candidate(row.appeal_id, row.slot, row.status in appeals.OPEN, spec)
+            self._named[row.appeal_id] = Candidate(
+                row.appeal_id, row.slot, row.status in appeals.OPEN, row.status == appeals.FILLED, spec
+            )
         return self._named[row.appeal_id]
 
     # --- written at the end -----------------------------------------------------------------------------------------

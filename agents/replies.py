@@ -1,6 +1,6 @@
 """The replies agent: what a member said becomes an answer, an opt-out or work for a person, and is acknowledged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -132,7 +132,7 @@ class Reading:
         (appeal,) = self._meant
         self._keep_answer(member, appeal, answer)
         if answer is Answer.YES:
-            self._acknowledge(wording.Kind.ACK_YES if appeal.open else wording.Kind.CLOSED, self._meant)
+            self._acknowledge(_thanks(appeal), self._meant)
         else:
             self._acknowledge(wording.Kind.ACK_NO, self._meant)
         return None
@@ -188,7 +188,7 @@ class Reading:
             return
         appeal = meant[0] if len(meant) == 1 else None
         programme = appeal.spec.programme if appeal else None
-        custom = appeal.spec.texts.acknowledgement if appeal and kind is wording.Kind.ACK_YES else {}
+        custom = _own_words(appeal, kind) if appeal else {}
         texts = {language: custom.get(language) or wording.render(kind, language, programme) for language in Language}
         order = AnswerReply(
             given_by="replies",
@@ -206,3 +206,15 @@ class Reading:
 
     def _addressed(self, message: Message, name: str) -> Outgoing:
         return post(message, event_id=f"{self._received.reply_id}/{name}", source=SOURCE, time=self._now)
+
+
+def _thanks(appeal: Candidate) -> wording.Kind:
+    """What a yes is answered by."""
+    if appeal.open:
+        return wording.Kind.ACK_YES
+    return wording.Kind.CLOSED if appeal.filled else wording.Kind.ENDED
+
+
+def _own_words(appeal: Candidate, kind: wording.Kind) -> Mapping[Language, str]:
+    texts = appeal.spec.texts
+    return {wording.Kind.ACK_YES: texts.acknowledgement, wording.Kind.ENDED: texts.ended}.get(kind, {})

@@ -1,4 +1,4 @@
-"""Where each message goes: topic, key and, for shards, partition.  One place, checked for completeness by a test."""
+"""Where each message goes: topic, key and, for shards, partition.  One place."""
 
 from datetime import datetime
 from typing import NamedTuple

@@ -26,7 +26,7 @@ class Kind(StrEnum):
     UNCLEAR = "unclear"  # also for questions: a person will call
     CLOSED = "closed"  # a yes that comes when the need is met
     STAND_DOWN = "stand-down"  # an open yes when the need is met
-    EXPIRED = "expired"  # an open yes at the deadline
+    ENDED = "ended"  # a yes when the deadline has come, or the appeal was stopped, without that
 
 
 def render(kind: Kind, language: Language, programme: str | None = None, **variables: str) -> str:

@@ -132,7 +132,7 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
         desk=len(replies.waiting_for_a_person(connection)),
         waves=tuple(_waves(spec, row.launched_at, count, doubtful)),
         latest=tuple(
-            Happened(line.happened_at, _SAID[line.what].format(**_details(line.details)))
+            Happened(line.happened_at, _SAID.get(line.what, line.what).format(**_details(line.details)))
             for line in board.latest(connection, appeal_id, _LATEST)
         ),
     )

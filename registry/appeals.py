@@ -63,6 +63,7 @@ APPEALS = Table(
 )
 SLOTS = 100
 OPEN = ("open", "paused")
+FILLED = "filled"
 FILED, VERIFIED, REJECTED, LAUNCHED = "filed", "verified", "rejected", "launched"
 
 

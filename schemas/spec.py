@@ -31,11 +31,15 @@ class WaveSpec(Contract):
 
 
 class Texts(Contract):
-    """The words that go out, by language.  What is not given comes from the programme's wording."""
+    """The words that go out, by language.  What is not given comes from the programme's wording.
+
+    `stand_down` is for those who said yes when enough others are confirmed, `ended` when the appeal ends without that.
+    """
 
     mass: dict[Language, str] = Field(default_factory=dict)
     acknowledgement: dict[Language, str] = Field(default_factory=dict)
     stand_down: dict[Language, str] = Field(default_factory=dict)
+    ended: dict[Language, str] = Field(default_factory=dict)
 
 
 class AppealSpec(Contract):

@@ -7,7 +7,7 @@ that the same topic always gives the same orders and the same state.
 version; the old rules stay beside the new ones (`replay.DECIDERS`) for as long as their topics are to be checked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -29,7 +29,7 @@ from schemas.dispatch import (
     TellMembers,
 )
 from schemas.reader import Message
-from schemas.words import WRITTEN, Answer, Channel, MessageKind
+from schemas.words import WRITTEN, Answer, Channel, Language, MessageKind
 
 INPUTS = (
     say.LaunchAppeal,
@@ -311,7 +311,7 @@ def _close(state: AppealState, how: Status, *, by: str = DECIDER, reason: str = 
         fact = say.AppealStopped(
             appeal_id=appeal_id, by=by, reason=reason, confirmed=confirmed, unreleased=unreleased, stood_down=waiting
         )
-    return [SendingStopped(appeal_id=appeal_id), fact, *_stand_down(state, waiting)]
+    return [SendingStopped(appeal_id=appeal_id), fact, *_stand_down(state, waiting, how)]
 
 
 def _stand_down_late(state: AppealState, member: int) -> list[Message]:
@@ -319,13 +319,16 @@ def _stand_down_late(state: AppealState, member: int) -> list[Message]:
     if member in state.stood_down or member in state.screened:
         return []
     fact = say.MemberStoodDown(appeal_id=state.launch.appeal_id, member_id=member)
-    return [fact, *_stand_down(state, (member,))]
+    return [fact, *_stand_down(state, (member,), state.status)]
 
 
-def _stand_down(state: AppealState, members: Sequence[int]) -> Iterator[TellMembers]:
+def _stand_down(state: AppealState, members: Sequence[int], how: Status) -> Iterator[TellMembers]:
     """Everybody hears of it the way they said yes if that carries messages, or else by SMS."""
+    own = state.launch.spec.texts
+    # Who launched it may be older than `ended`.
+    texts = own.stand_down if how is Status.FILLED else own.ended or own.stand_down
     for channel in Channel:
-        yield from _tell(state, [member for member in members if _way_back(state, member) is channel], channel)
+        yield from _tell(state, [member for member in members if _way_back(state, member) is channel], channel, texts)
 
 
 def _way_back(state: AppealState, member: int) -> Channel:
@@ -333,7 +336,9 @@ def _way_back(state: AppealState, member: int) -> Channel:
     return channel if channel in WRITTEN else Channel.SMS
 
 
-def _tell(state: AppealState, members: Sequence[int], channel: Channel) -> Iterator[TellMembers]:
+def _tell(
+    state: AppealState, members: Sequence[int], channel: Channel, texts: Mapping[Language, str]
+) -> Iterator[TellMembers]:
     launch = state.launch
     for first in range(0, len(members), _TOLD_AT_ONCE):
         chunk = tuple(members[first : first + _TOLD_AT_ONCE])
@@ -347,7 +352,7 @@ def _tell(state: AppealState, members: Sequence[int], channel: Channel) -> Itera
             draft=Draft(
                 kind=MessageKind.STAND_DOWN,
                 channel=channel,
-                texts=launch.spec.texts.stand_down,
+                texts=dict(texts),
                 slot=launch.slot,
                 not_after=max(launch.deadline, state.moment) + STAND_DOWN_STAYS,
             ),

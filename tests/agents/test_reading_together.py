@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import Connection, update
 
 from agents.replies import ReadReply
+from decisions.wording import Kind, render
 from registry import outbox, replies
+from registry.appeals import APPEALS
 from registry.database import Database
 from registry.members import MEMBERS
 from schemas.appeals import MemberAnswered
@@ -15,7 +17,7 @@ from schemas.dispatch import AnswerReply, OptedOut
 from schemas.envelope import Envelope
 from schemas.reader import Message, read
 from schemas.replies import ReplyReceived
-from schemas.words import Answer, Channel
+from schemas.words import Answer, Channel, Language
 from streams.inbox import Delivery
 from tests.agents.opened import open_appeal
 from tests.decisions.appeals.samples import APPEAL, launch
@@ -85,6 +87,21 @@ async def test_each_counts_once_and_in_its_order(database: Database, together: b
             2: Answer.YES,
         }
         assert [row.reply_id for row in replies.waiting_for_a_person(connection)] == ["m-5"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [("filled", Kind.CLOSED), ("expired", Kind.ENDED), ("stopped", Kind.ENDED)]
+)
+async def test_a_yes_that_comes_too_late_is_told_why(database: Database, status: str, kind: Kind):
+    with database.transaction() as connection:
+        connection.execute(update(APPEALS).values(status=status))
+    await ReadReply(database, shards=8, now=lambda: NOW)(_delivery(0))
+    with database.snapshot() as connection:
+        told = [read(message.value) for _, message in outbox.waiting(connection, 100)]
+    (answer,) = [item for item in told if isinstance(item, AnswerReply)]
+    ours = launch().spec.texts.ended if kind is Kind.ENDED else {}
+    wanted = ours.get(Language.CHINESE) or render(kind, Language.CHINESE, "platelets")
+    assert answer.draft.texts[Language.CHINESE] == wanted
 
 
 async def test_a_reply_to_an_appeal_that_nobody_here_knows_waits_for_a_person(database: Database):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from decisions.programmes import PROGRAMMES
 from registry import replies
 from registry.database import Database
 from tests.muster.house import NIGHT, House, members_csv
@@ -75,7 +76,7 @@ def test_everything_that_prints_facts_prints_them_as_json_too(house: House, spec
         ("blood: {abo: AB}", "blood: {abo: X}", "blood.abo", "A, B, AB, O"),
         ("blood: {abo: AB}", "blood: {abo: AB, rdh: hard}", "blood.rdh", "abo, rhd_required"),
         ("blood: {abo: AB}", "", "blood", "{abo: AB}"),
-        ("programme: platelets", "programme: moon-landing", "programme", "platelets, whole-blood"),
+        ("programme: platelets", "programme: moon-landing", "programme", ", ".join(PROGRAMMES)),
         ("deadline: 4h", "deadline: soon", "deadline", "45m, 4h, 1d 12h; or write a moment with its zone"),
         ("deadline: 4h", "deadline: 2020-01-01T00:00:00+08:00", "deadline", "a later moment"),
         ("deadline: 4h", "deadline: 0s", "deadline", "a later moment"),

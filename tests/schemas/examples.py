@@ -29,6 +29,7 @@ SPEC = AppealSpec(
         mass={Language.CHINESE: "急需AB型血小板"},
         acknowledgement={Language.ENGLISH: "Thank you"},
         stand_down={Language.ENGLISH: "The need is met"},
+        ended={Language.ENGLISH: "The appeal has ended"},
     ),
     policy=Policy.RATHER_REPEAT,
     repeat_after=timedelta(minutes=2),

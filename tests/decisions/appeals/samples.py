@@ -29,6 +29,7 @@ MINUTE = timedelta(minutes=1)
 TEXTS = Texts(
     mass={Language.CHINESE: "急需AB型血小板"},
     stand_down={Language.CHINESE: "已经够了，谢谢您"},
+    ended={Language.CHINESE: "已经结束，谢谢您"},
 )
 WAVES = (WaveSpec(), WaveSpec(blood=BloodKnown.UNKNOWN, after=45 * MINUTE))
 

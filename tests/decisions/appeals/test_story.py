@@ -278,6 +278,27 @@ def test_everybody_who_still_waits_is_stood_down_kindly():
     assert told.draft.not_after == night.state.launch.deadline + STAND_DOWN_STAYS
 
 
+@pytest.mark.parametrize("after", [timedelta(), LONG], ids=["stopped", "expired"])
+def test_nobody_is_told_that_enough_were_found_when_it_ended_without_that(after: timedelta):
+    night = Night(launch())
+    _asking(night, 25, 0)
+    night.hear(answered(1))
+    night.now += after
+    (told,) = _only(TellMembers, night.hear(STOP))
+    assert told.draft.texts == night.state.launch.spec.texts.ended
+    (late,) = _only(TellMembers, night.hear(answered(2)))
+    assert late.draft.texts == night.state.launch.spec.texts.ended
+
+
+def test_an_appeal_that_was_launched_before_there_were_words_for_its_end_stands_down_as_it_did():
+    order = launch()
+    older = order.spec.model_copy(update={"texts": order.spec.texts.model_copy(update={"ended": {}})})
+    night = Night(order.model_copy(update={"spec": older}))
+    night.hear(answered(1))
+    (told,) = _only(TellMembers, night.hear(STOP))
+    assert told.draft.texts == older.texts.stand_down
+
+
 def test_who_was_stood_down_at_the_closing_is_not_told_again():
     night = Night(launch(need=1))
     (_, _, told) = night.hear(answered(2), answered(1), screened(1))
