@@ -56,7 +56,6 @@ class LazyGroup(TyperGroup):
         module, attribute, _ = COMMANDS[cmd_name]
         found = getattr(importlib.import_module(module), attribute)
         if not gc.isenabled():  # see `muster.__main__`
-            gc.freeze()
             gc.enable()
         return _command(cmd_name, found)
 
