@@ -72,7 +72,7 @@ class Seldom:
         return event
 
     def theirs(self, record: logging.LogRecord) -> bool:
-        """A filter of `logging`."""
+        """A filter of `logging`; of errors, too: libraries are quick to call so what passes."""
         left_out = self._ask((record.name, record.getMessage()))
         if left_out:
             record.repeated = left_out
