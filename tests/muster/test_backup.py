@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 import threading
@@ -280,8 +281,7 @@ def test_whatever_is_on_its_way_to_the_log_is_on_the_log_or_still_in_the_outbox(
     for turn in range(2):
         folder = tmp_path / str(turn)
         backup.back_up(Settings(home=house.home), tmp_path / f"{turn}.backup", NIGHT)
-        with tarfile.open(tmp_path / f"{turn}.backup") as tar:
-            tar.extractall(folder, filter="data")
+        shutil.unpack_archive(tmp_path / f"{turn}.backup", folder, "tar")
         with closing(sqlite3.connect(folder / LOG)) as log, closing(sqlite3.connect(folder / DATABASE)) as database:
             published = {
                 _id(headers) for (headers,) in log.execute("select headers from records where topic = 'controls'")
