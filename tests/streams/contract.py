@@ -23,7 +23,7 @@ from tests.servers.process import ServerProcess
 from tests.streams.contract_worker import Plan
 
 PARTITIONS = 4
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 90
 _TICK = write(Tick(appeal_id="a-20111124-0001", due=datetime(2011, 11, 24, 12, tzinfo=UTC)))
 
 
