@@ -3,7 +3,7 @@
 The command line, hotline seats, the console and rehearsals all come in here.  Ids and times are arguments.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -134,14 +134,10 @@ def complete(spec: AppealSpec) -> AppealSpec:
             for language in Language
         },
         acknowledgement=own.acknowledgement,
-        stand_down=_written(own.stand_down, wording.Kind.STAND_DOWN, spec.programme),
-        ended=_written(own.ended, wording.Kind.ENDED, spec.programme),
+        stand_down=wording.render_all(wording.Kind.STAND_DOWN, spec.programme, own.stand_down),
+        ended=wording.render_all(wording.Kind.ENDED, spec.programme, own.ended),
     )
     return spec.model_copy(update={"texts": texts})
-
-
-def _written(own: Mapping[Language, str], kind: wording.Kind, programme: str) -> dict[Language, str]:
-    return {language: own.get(language) or wording.render(kind, language, programme) for language in Language}
 
 
 def _text_problems(spec: AppealSpec) -> list[Problem]:

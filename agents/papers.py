@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from agents.asked import appeals_that_asked
+from decisions.appeals.state import Status
 from registry import appeals, outbox, replies
 from registry.errors import NotFound
 from registry.replies import Answered, Understood
@@ -87,7 +88,7 @@ class Papers:
         if row.appeal_id not in self._named:
             spec = AppealSpec.model_validate_json(row.spec)
             self._named[row.appeal_id] = Candidate(
-                row.appeal_id, row.slot, row.status in appeals.OPEN, row.status == appeals.FILLED, spec
+                row.appeal_id, row.slot, row.status in appeals.OPEN, row.status == Status.FILLED, spec
             )
         return self._named[row.appeal_id]
 

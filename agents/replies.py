@@ -189,7 +189,7 @@ class Reading:
         appeal = meant[0] if len(meant) == 1 else None
         programme = appeal.spec.programme if appeal else None
         custom = _own_words(appeal, kind) if appeal else {}
-        texts = {language: custom.get(language) or wording.render(kind, language, programme) for language in Language}
+        texts = wording.render_all(kind, programme, custom)
         order = AnswerReply(
             given_by="replies",
             reply_id=self._received.reply_id,

@@ -3,6 +3,7 @@
 A programme's folder comes first, `common` has what is the same for all.  Changing the words needs no code.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -33,6 +34,11 @@ def render(kind: Kind, language: Language, programme: str | None = None, **varia
     """The text of this kind.  Raises `KeyError` for an unknown programme or a variable that is missing."""
     folder = PROGRAMMES[programme].wording if programme is not None else _COMMON
     return _template(folder, f"{kind.value}.{language.value}.txt").substitute(variables)
+
+
+def render_all(kind: Kind, programme: str | None, own: Mapping[Language, str]) -> dict[Language, str]:
+    """The text of this kind in every language: one's own where there is one.  Raises as `render` does."""
+    return {language: own.get(language) or render(kind, language, programme) for language in Language}
 
 
 def render_mass(programme: str, language: Language, *, abo: ABO | None = None, rhd_negative: bool = False) -> str:

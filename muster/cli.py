@@ -55,8 +55,7 @@ class LazyGroup(TyperGroup):
             return None
         module, attribute, _ = COMMANDS[cmd_name]
         found = getattr(importlib.import_module(module), attribute)
-        if not gc.isenabled():  # see `muster.__main__`
-            gc.enable()
+        gc.enable()  # see `muster.__main__`
         return _command(cmd_name, found)
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002

@@ -18,7 +18,6 @@ from sqlalchemy import (
     cast,
     func,
     literal,
-    null,
     select,
     true,
     update,
@@ -120,15 +119,14 @@ def _judged(
 ) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[str]]:
     """Verdict, whether others share it, and address of one member."""
     shared: ColumnElement[str] = literal("0")
-    failed: ColumnElement[Any] = null()
     refusals: ColumnElement[int] = member.opt_outs
     if channel is Channel.EMAIL:
         # Whoever spoke for a number spoke for what is sent to that number, not for a mailbox.
         address, failed = member.email, member.email_failed_status
     else:
-        address, refusals = member.mobile, member.opt_outs.bitwise_or(member.number_opt_outs)
+        address, failed = member.mobile, member.sms_failed_status
+        refusals = member.opt_outs.bitwise_or(member.number_opt_outs)
         shared = case((member.mobile_shared, "1"), else_="0")
-        failed = member.sms_failed_status
     forbidden, wanted = bindparam("forbidden", type_=BigInteger), bindparam("wanted", type_=BigInteger)
     verdict = case(
         (member.id.is_(None), NOBODY),

@@ -63,7 +63,6 @@ APPEALS = Table(
 )
 SLOTS = 100
 OPEN = ("open", "paused")
-FILLED = "filled"
 FILED, VERIFIED, REJECTED, LAUNCHED = "filed", "verified", "rejected", "launched"
 
 

@@ -19,16 +19,20 @@ class Toll:
 
     fault: Fault
     resumed: float | None = None
-    uncertain: int = 0
     lost: int = 0
     doubled: int = 0
     trouble: str = ""
     owners: Counter[str] = field(default_factory=Counter)  # who had claimed those who are uncertain
 
+    @property
+    def uncertain(self) -> int:
+        return self.owners.total()
+
     def __str__(self) -> str:
         resumed = "" if self.resumed is None else f", resumed after {self.resumed:.1f} s"
         bad = f", LOST {self.lost}, DOUBLED {self.doubled}" if self.lost or self.doubled else ""
-        of = f" of {len(self.owners)} workers {sorted(self.owners.values())}" if len(self.owners) > 1 else ""
+        parts = sorted((+self.owners).values())
+        of = f" of {len(parts)} workers {parts}" if len(parts) > 1 else ""
         return f"{self.fault.name}: {self.uncertain} uncertain{of}{resumed}{bad} {self.trouble}"
 
 
@@ -49,7 +53,6 @@ class Blame:
             change = now[owner] - self.charged[owner]
             if change:
                 toll = self.by[owner] if change < 0 else self.killed.get(owner) or tolls[-1]
-                toll.uncertain += change
                 toll.owners[owner] += change
                 self.by[owner] = toll
         self.charged = now

@@ -68,6 +68,10 @@ async def _all_read(database: Database, *, together: bool) -> list[Message]:
     else:
         for delivery in deliveries:
             await reaction(delivery)
+    return _told(database)
+
+
+def _told(database: Database) -> list[Message]:
     with database.snapshot() as connection:
         return [read(message.value) for _, message in outbox.waiting(connection, 100)]
 
@@ -96,9 +100,7 @@ async def test_a_yes_that_comes_too_late_is_told_why(database: Database, status:
     with database.transaction() as connection:
         connection.execute(update(APPEALS).values(status=status))
     await ReadReply(database, shards=8, now=lambda: NOW)(_delivery(0))
-    with database.snapshot() as connection:
-        told = [read(message.value) for _, message in outbox.waiting(connection, 100)]
-    (answer,) = [item for item in told if isinstance(item, AnswerReply)]
+    (answer,) = [item for item in _told(database) if isinstance(item, AnswerReply)]
     ours = launch().spec.texts.ended if kind is Kind.ENDED else {}
     wanted = ours.get(Language.CHINESE) or render(kind, Language.CHINESE, "platelets")
     assert answer.draft.texts[Language.CHINESE] == wanted
