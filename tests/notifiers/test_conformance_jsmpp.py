@@ -27,13 +27,18 @@ Open = Callable[..., Awaitable[SMSNotifier]]
 
 
 @pytest.fixture(scope="module")
-def jsmpp() -> Iterator[JsmppGateway]:
+def only_one() -> Iterator[JsmppGateway]:
     try:
         gateway = JsmppGateway()
     except ServerMissing as exc:
         missing(str(exc))
     with gateway:
         yield gateway
+
+
+@pytest.fixture
+def jsmpp(only_one: JsmppGateway) -> JsmppGateway:
+    return only_one.start()
 
 
 def account(gateway: JsmppGateway, **settings: object) -> SMSSettings:

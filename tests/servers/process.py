@@ -84,6 +84,11 @@ class ServerProcess:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone, by itself or at our word."""
+        return self._child.poll() is not None
+
     def wait_until(self, answers: Callable[[], bool], *, seconds: float) -> None:
         """Return once `answers()` is true.  Raises `ServerFailed` if the process ends or the time is up."""
         deadline = time.monotonic() + seconds
@@ -170,7 +175,12 @@ class Server:
         return self._process.pid
 
     def start(self) -> Self:
-        """Start it, with the data that it left, and return once it answers.  Raises `ServerFailed`."""
+        """Start it, with the data that it left, and return once it answers.  Raises `ServerFailed`.
+
+        One that runs is left alone; one that ended by itself is started again.
+        """
+        if self._process is not None and self._process.ended:
+            self.kill()
         if self._process is None:
             process = self._launch()
             process.wait_until(self._answers, seconds=_START_SECONDS)
