@@ -16,6 +16,7 @@ from decisions.problems import Problem
 from decisions.timing import check_times, ends_at
 from registry import appeals, opt_outs, outbox, replies
 from registry.errors import NotFound, Refused
+from registry.profile import profile
 from schemas.appeals import LaunchAppeal, MemberScreened, PauseAppeal, ResumeAppeal, StopAppeal
 from schemas.replies import ReplyReceived
 from schemas.requests import HelpRequested, RequestRejected, RequestVerified
@@ -157,20 +158,33 @@ def _text_problems(spec: AppealSpec) -> list[Problem]:
 
 def pause_appeal(connection: Connection, appeal_id: str, *, by: str, event_id: str, now: datetime) -> None:
     """No more batches are released.  Raises `NotFound` or `Refused`."""
-    order = PauseAppeal(given_by=by, appeal_id=appeal_id)
-    _order(connection, order, event_id, now, allowed=("open",), leads_to="paused")
+    _ensure_takes_orders(connection, appeal_id, ("open",))
+    _order(connection, PauseAppeal(given_by=by, appeal_id=appeal_id), event_id, now, leads_to="paused")
 
 
 def resume_appeal(connection: Connection, appeal_id: str, *, by: str, event_id: str, now: datetime) -> None:
     """Go on.  Raises `NotFound` or `Refused`."""
-    order = ResumeAppeal(given_by=by, appeal_id=appeal_id)
-    _order(connection, order, event_id, now, allowed=("paused",), leads_to="open")
+    _ensure_takes_orders(connection, appeal_id, ("paused",))
+    _order(connection, ResumeAppeal(given_by=by, appeal_id=appeal_id), event_id, now, leads_to="open")
 
 
 def stop_appeal(connection: Connection, appeal_id: str, *, by: str, reason: str, event_id: str, now: datetime) -> None:
     """No message of this appeal leaves any more.  Raises `NotFound` or `Refused`."""
+    _ensure_takes_orders(connection, appeal_id, appeals.OPEN)
     order = StopAppeal(given_by=by, appeal_id=appeal_id, reason=reason)
-    _order(connection, order, event_id, now, allowed=appeals.OPEN, leads_to="stopped")
+    _order(connection, order, event_id, now, leads_to="stopped")
+
+
+def _ensure_takes_orders(connection: Connection, appeal_id: str, allowed: Sequence[str]) -> None:
+    """Raise unless there is something for the order to do.
+
+    What counts is where the orders before it lead, and also where the appeal stands: while the log is away an order is
+    accepted and not decided yet, and an officer who has paused must be able to resume.
+    """
+    found = appeals.appeal(connection, appeal_id)
+    under_way = found.ordered if found.status in appeals.OPEN else None
+    if found.status not in allowed and under_way not in allowed:
+        raise Refused(f"appeal {appeal_id} is {found.status}")
 
 
 def _order(
@@ -179,18 +193,8 @@ def _order(
     event_id: str,
     now: datetime,
     *,
-    allowed: Sequence[str],
     leads_to: str,
 ) -> None:
-    """Hand the order over unless there is nothing for it to do.
-
-    What counts is where the orders before it lead, and also where the appeal stands: while the log is away an order is
-    accepted and not decided yet, and an officer who has paused must be able to resume.
-    """
-    found = appeals.appeal(connection, order.appeal_id)
-    under_way = found.ordered if found.status in appeals.OPEN else None
-    if found.status not in allowed and under_way not in allowed:
-        raise Refused(f"appeal {order.appeal_id} is {found.status}")
     appeals.order(connection, order.appeal_id, leads_to)
     outbox.put(connection, [post(order, event_id=event_id, source=SOURCE, time=now)])
 
@@ -253,6 +257,7 @@ def confirm(
     appeals.appeal(connection, appeal_id)
     answer = replies.answer(connection, appeal_id, member_id)
     if answer is None or answer.answer != Answer.YES:
+        profile(connection, member_id)  # a slip of the number is called one
         raise NotFound(f"member {member_id} has no open yes to appeal {appeal_id}: record the answer first")
     if answer.matched is not None:
         raise Refused(f"member {member_id} was already screened by {answer.screened_by}")

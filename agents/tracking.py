@@ -31,7 +31,7 @@ class Track:
         self._events = Gather(database, self._apply, limit=_AT_ONCE)
 
     async def __call__(self, delivery: Delivery) -> None:
-        if isinstance(delivery.message, _FOLLOWED) and await self._events.add(delivery):
+        if _shows(delivery.message) and await self._events.add(delivery):
             write_down(delivery.message)
 
     def _apply(self, connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
@@ -53,9 +53,14 @@ def _project(connection: Connection, appeal_id: str, deliveries: Sequence[Delive
     for delivery in deliveries:
         message = delivery.message
         _add(counts, _progress(connection, message) if isinstance(message, say.BatchSent) else _changes(message))
-        for what, details in _lines(delivery.message):
+        for what, details in lines_of(delivery.message):
             board.happened(connection, appeal_id, delivery.envelope.time, what, details)
     board.put_counts(connection, appeal_id, counts, deliveries[-1].envelope.time)
+
+
+def _shows(message: Message) -> bool:
+    """Whether the board has anything of it."""
+    return isinstance(message, say.BatchSent) or bool(_changes(message) or lines_of(message))
 
 
 def _add(counts: Counts, changes: Mapping[str, int]) -> None:
@@ -106,7 +111,7 @@ def _changes(message: Message) -> Counts:  # noqa: PLR0911 - a table, one entry 
             return {}
 
 
-def _lines(message: Message) -> list[tuple[str, dict[str, object]]]:  # noqa: PLR0911 - as above
+def lines_of(message: Message) -> list[tuple[str, dict[str, object]]]:  # noqa: PLR0911 - as above
     """What the board tells of it, if anything: ids and numbers only."""
     match message:
         case say.AppealLaunched():
@@ -127,22 +132,3 @@ def _lines(message: Message) -> list[tuple[str, dict[str, object]]]:  # noqa: PL
             return [(type(message).__name__.removeprefix("Appeal").lower(), {"by": message.by})]
         case _:
             return []
-
-
-_FOLLOWED = (
-    say.AppealLaunched,
-    say.WaveOpened,
-    say.BatchSent,
-    say.BatchRepeated,
-    say.UncertainSettled,
-    say.RepeatOrdered,
-    say.MemberAnswered,
-    say.MemberScreened,
-    say.AppealPaused,
-    say.AppealResumed,
-    say.AppealFilled,
-    say.AppealStopped,
-    say.AppealExpired,
-    say.MemberStoodDown,
-    DeliveryReported,
-)

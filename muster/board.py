@@ -3,21 +3,24 @@
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
 from decisions.appeals.state import AppealState, read_state
-from registry import appeals, board, replies, uncertain
+from registry import appeals, board, ledger, replies, uncertain
+from registry.ledger import Fate
 from registry.uncertain import Doubtful
 from schemas.spec import AppealSpec
 from schemas.words import CHANNEL_NAMES, Answer, Channel
 
 _LATEST = 8
+_FEW = 50_000  # more are so many batches that their reports come one after the other
 _RATE_SECONDS = 3.0
-_SAID = {
+SAID = {
     "launched": "appeal launched, {need} needed",
     "wave": "wave {wave} opened: {matched:,} match, {invited:,} invited",
     "yes": "member {member} said yes by {channel}",
@@ -47,7 +50,8 @@ class Wave:
     opened: bool
     matched: int
     invited: int
-    sent: int
+    sent: int  # members
+    messages: int  # fewer where members share a number, more where some were asked again
     uncertain: int
 
 
@@ -101,11 +105,12 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
     counts = board.counts(connection, appeal_id)
     said = replies.answers(connection, appeal_id)
     doubtful = uncertain.doubtful(connection, appeal_id)
-    state = read_state(row.state) if row.state else None
 
     def count(name: str) -> int:
         return int(counts.get(name, 0))  # type: ignore[call-overload, no-any-return]
 
+    waves = tuple(_waves(spec, row.launched_at, count, doubtful, partial(ledger.fates, connection, appeal_id)))
+    state = read_state(row.state) if row.state else None
     return View(
         appeal_id=appeal_id,
         status=row.status,
@@ -116,7 +121,7 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
         now=row.closed_at or now,
         matched=count("matched"),
         invited=sum(wave.invited for wave in state.waves) if state else 0,
-        messages=count("messages"),
+        messages=max(count("messages"), sum(wave.messages for wave in waves)),
         delivered=count("delivered"),
         accepted=sum(entry.answer == Answer.YES for entry in said),
         declined=sum(entry.answer != Answer.YES for entry in said),
@@ -130,9 +135,9 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
         withdrawn=count("withdrawn") + _unreleased(state),
         opted_out=count("opted_out"),
         desk=len(replies.waiting_for_a_person(connection)),
-        waves=tuple(_waves(spec, row.launched_at, count, doubtful)),
+        waves=waves,
         latest=tuple(
-            Happened(line.happened_at, _SAID.get(line.what, line.what).format(**_details(line.details)))
+            Happened(line.happened_at, SAID.get(line.what, line.what).format(**_details(line.details)))
             for line in board.latest(connection, appeal_id, _LATEST)
         ),
     )
@@ -154,20 +159,33 @@ def _details(text: str) -> dict[str, object]:
 
 
 def _waves(
-    spec: AppealSpec, launched_at: datetime, count: Callable[[str], int], doubtful: Sequence[Doubtful]
+    spec: AppealSpec,
+    launched_at: datetime,
+    count: Callable[[str], int],
+    doubtful: Sequence[Doubtful],
+    fates: Callable[[int], Mapping[Fate, int]],
 ) -> list[Wave]:
-    return [
-        Wave(
-            number=number,
-            opens_at=launched_at + wave.after,
-            opened=count("waves") >= number,
-            matched=count(f"wave{number}_matched"),
-            invited=count(f"wave{number}_invited"),
-            sent=count(f"wave{number}_sent"),
-            uncertain=_still_uncertain([item for item in doubtful if item.name.wave == number]),
+    waves = []
+    for number, wave in enumerate(spec.waves, start=1):
+        invited, sent, messages = (count(f"wave{number}_{name}") for name in ("invited", "sent", "messages"))
+        if sent < invited <= _FEW:
+            # Batches are reported when they are done: of a few large ones nothing would be seen for minutes.
+            known = fates(number)
+            messages = max(messages, known.get(Fate.SENT, 0))
+            sent = max(sent, known.get(Fate.SENT, 0) + known.get(Fate.SHARED, 0))
+        waves.append(
+            Wave(
+                number=number,
+                opens_at=launched_at + wave.after,
+                opened=count("waves") >= number,
+                matched=count(f"wave{number}_matched"),
+                invited=invited,
+                sent=sent,
+                messages=messages,
+                uncertain=_still_uncertain([item for item in doubtful if item.name.wave == number]),
+            )
         )
-        for number, wave in enumerate(spec.waves, start=1)
-    ]
+    return waves
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from registry.errors import DatabaseUnreachable, NotFound, Refused, WrongVersion
 from registry.indexes import mend
 from registry.locks import one_at_a_time
 from registry.migrate import create_or_check
-from streams.errors import LogUnreachable, StreamsError, WorkerRunning
+from streams.errors import LogUnreachable, NoTopics, StreamsError, WorkerRunning
 from streams.errors import WrongVersion as OtherLog
 
 DONE, DIFFERENT, BAD_INPUT, REFUSED, UNREACHABLE = 0, 1, 2, 3, 4
@@ -46,6 +46,11 @@ class Door:
     def staff(self) -> str:
         return self.settings.staff
 
+    def worker_runs(self) -> bool:
+        """Whether anybody sends and reads: a worker holds this lock all its life."""
+        with one_at_a_time(self.database, "relay") as nobody_does:
+            return not nobody_does
+
     def pass_on(self) -> None:
         """Hand the outbox to the log now if no worker does; what cannot be handed over yet stays safe in it."""
         from agents.relay import relay_once  # noqa: PLC0415 - slow to import, and only orders need it
@@ -60,8 +65,15 @@ class Door:
                             pass
                     finally:
                         publisher.close()
+        except NoTopics:
+            pass  # the first worker makes the log and passes it on
         except StreamsError as exc:
-            ERR.print(f"[yellow]Saved, but the log cannot be reached yet ({exc}); the worker will pass it on.[/]")
+            hint(f"Saved, but the log cannot be reached yet ({exc}); the worker will pass it on.")
+
+    def warn_if_nobody_works(self) -> None:
+        """To who has just given an order that a worker carries out."""
+        if not self.worker_runs():
+            hint("No worker runs, so nothing happens yet; it takes effect as soon as one does: muster worker")
 
 
 @contextmanager
@@ -107,6 +119,11 @@ def fail(code: int, reason: str) -> NoReturn:
     for line in reason.splitlines():
         ERR.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def hint(text: str) -> None:
+    """Something that needs care, beside what was asked for."""
+    ERR.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def tell(facts: dict[str, object], words: str, *, as_json: bool) -> None:

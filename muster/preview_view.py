@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from registry.audience.reasons import WORDS
+from registry.audience.reasons import WORDS, Exclusion
 from schemas.durations import write_duration
 from schemas.words import CHANNEL_NAMES, Channel
 
@@ -18,6 +18,19 @@ NOT_NEEDED: Final = "not_needed"  # they fit, and the size of the waves leaves t
 _WORDS: Final = {
     **{reason.value: words for reason, words in WORDS.items()},
     NOT_NEEDED: "would fit; the waves are not that large",
+}
+
+
+_REMEDIES: Final[Mapping[str, str]] = {
+    Exclusion.NO_CONSENT: "members agree by purpose; import their consents (docs/cli.md)",
+    Exclusion.UNREACHABLE: "import their numbers, or ask through another channel",
+    Exclusion.AGE: "widen the ages",
+    Exclusion.SEX: "leave out sex",
+    Exclusion.DISTRICT: "widen the districts",
+    Exclusion.LANGUAGE: "leave out languages",
+    Exclusion.SKILLS: "leave out a skill",
+    Exclusion.BLOOD_UNKNOWN: "add a wave with blood: unknown",
+    Exclusion.BLOOD_KNOWN: "add a wave with blood: known",
 }
 
 
@@ -112,7 +125,8 @@ class Preview:
         if not self.members:
             return Text("There are no members yet: muster members import FILE", "yellow")
         if not self.messages:
-            return Text("Nobody would be asked: widen the districts, ages or waves.", "yellow")
+            most = max(self.excluded, key=lambda reason: self.excluded[reason], default="")
+            return Text(f"Nobody would be asked: {_REMEDIES.get(most, 'see the reasons above')}.", "yellow")
         parts = "one part" if self.segments == 1 else f"{self.segments} parts"
         supposed = "" if self.rate_known else "\nThat rate is only supposed: MUSTER_SMS__RATE sets the gateway's."
         length = "less than a second" if self.estimated_seconds < 1 else _length(self.estimated_seconds)

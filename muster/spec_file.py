@@ -21,10 +21,13 @@ _EXAMPLES: Final = {
     "need": "need: 15",
     "deadline": "deadline: 4h",
     "waves": "waves: [{blood: known}, {blood: unknown, after: 45m}]",
+    "blood": "blood: {abo: AB}",
     "blood.abo": "blood: {abo: AB}",
+    "texts.mass": "mass: {zh: ..., en: ...}",
 }
 _MOMENT: Final = "a moment with its zone: 2030-05-01T18:00:00+08:00"
 _BRANCH: Final = re.compile(r"\[|^datetime$")  # where a field may be one of several things, their names end its path
+_WIDE_COLON: Final = re.compile(r"^[\s\-{]*[a-z_]+\s*：", re.MULTILINE)
 _QUOTED: Final = re.compile(r"'([^']+)'")
 
 
@@ -35,15 +38,19 @@ class UnusableSpec(ValueError):
 def read_spec_file(path: Path) -> AppealSpec:
     """The spec in this YAML file.  Raises `UnusableSpec`."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _OncePerField)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, _OncePerField)  # noqa: S506 - a SafeLoader
     except OSError as exc:
         raise UnusableSpec(f"{path}: {exc.strerror}: give the path of a YAML file") from exc
     except UnicodeDecodeError as exc:
         raise UnusableSpec(f"{path}: is not UTF-8: save it as UTF-8") from exc
     except yaml.YAMLError as exc:
-        raise UnusableSpec(f"{path}: {_place(exc)}") from exc
+        raise UnusableSpec(f"{path}: {_wide_colon(text) or _place(exc)}") from exc
+    if content is None:
+        raise UnusableSpec(f"{path}: is empty: `muster request file --help` shows a whole spec")
     if not isinstance(content, dict):
-        raise UnusableSpec(f"{path}: write `field: value` lines: `muster request file --help` shows a whole spec")
+        lines = "write `field: value` lines: `muster request file --help` shows a whole spec"
+        raise UnusableSpec(f"{path}: {_wide_colon(text) or lines}")
     try:
         return AppealSpec.model_validate(content)
     except ValidationError as exc:
@@ -61,6 +68,15 @@ class _OncePerField(yaml.SafeLoader):
             if isinstance(key.value, str):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _wide_colon(text: str) -> str:
+    """Where a Chinese keyboard wrote a colon that YAML does not know as one, and what to write; empty if nowhere."""
+    found = _WIDE_COLON.search(text)
+    if found is None:
+        return ""
+    line = text.count("\n", 0, found.end()) + 1
+    return f"line {line}: the colon is full-width: write `: ` instead, with a space after it"
 
 
 def _place(error: yaml.YAMLError) -> str:
@@ -84,7 +100,9 @@ def _problems(error: ValidationError) -> str:
         said = _in_words(field, item)
         if not field:  # said of several fields together; then it names them itself
             field, _, said = said.partition(": ")
-        if said not in problems.setdefault(field, []):
+        if item["type"].startswith("timezone"):
+            problems[field] = [said]  # then it was meant as a moment, and nothing else need be said
+        elif said not in problems.setdefault(field, []):
             problems[field].append(said)
     return "\n".join(f"{field}: {'; or '.join(said)}" for field, said in problems.items())
 
@@ -95,8 +113,12 @@ def _in_words(field: str, item: ErrorDetails) -> str:
         return _unknown(item["loc"])
     if kind == "missing":
         return f"is missing: add for example `{_EXAMPLES.get(field, field.rpartition('.')[2] + ': ...')}`"
-    if kind.startswith(("datetime", "timezone")):
+    if kind.startswith("timezone"):
+        return f"its zone is missing: write {_MOMENT}"
+    if kind.startswith("datetime"):
         return f"write {_MOMENT}"
+    if kind in {"model_type", "dict_type"}:
+        return f"write its fields, for example `{_EXAMPLES.get(field, '{field: value}')}`"
     words = _REMEDIES.get(kind)
     return words(context) if words else item["msg"].removeprefix("Value error, ")
 
@@ -127,6 +149,4 @@ _REMEDIES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "string_type": lambda _: "write text; put numbers in quotes",
     "string_pattern_mismatch": lambda _: "write small Latin letters with hyphens between them, such as whole-blood",
     "tuple_type": lambda _: "write a list: [first, second]",
-    "model_type": lambda _: "write its fields: {field: value}",
-    "dict_type": lambda _: "write its fields: {field: value}",
 }

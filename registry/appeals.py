@@ -152,8 +152,10 @@ def launch(
     status = request(connection, request_id).status
     if status == FILED:
         raise Refused(f"request {request_id} is not verified: a person checks it first (`muster request verify`)")
+    if status == LAUNCHED:
+        raise Refused(_launched(connection, request_id))
     if status != VERIFIED:
-        raise Refused(f"request {request_id} is already {status}")
+        raise Refused(f"request {request_id} is {status}: if it is real after all, file it again")
     slot = _free_slot(connection)
     try:
         connection.execute(
@@ -173,6 +175,11 @@ def launch(
         raise Refused(f"request {request_id} is already launched") from exc
     connection.execute(update(REQUESTS).where(REQUESTS.c.request_id == request_id).values(status=LAUNCHED))
     return slot
+
+
+def _launched(connection: Connection, request_id: str) -> str:
+    running = connection.execute(select(APPEALS.c.appeal_id).where(APPEALS.c.request_id == request_id)).scalar()
+    return f"request {request_id} is already launched as {running}: `muster appeal status {running}` shows it"
 
 
 def _free_slot(connection: Connection) -> int:

@@ -39,7 +39,7 @@ ENGLISH = 0.01
 _SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜"
 _GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超霞平刚玉桂文华建国志红梅兰春雪松林"
 _UNIONS = ("电子信息工会", "纺织工会", "建筑工会", "交通工会", "教育工会", "医药卫生工会", "商业工会", "机械工会")
-_HEADER = "京卡号,姓名,手机号,邮箱,语言,性别,出生日期,区,工会,血型,血型来源,RhD,技能,短信同意,邮件同意,献血同意,同意日期,同意来源,退订,暂缓至"  # noqa: E501
+_HEADER = "京卡号,姓名,手机号,邮箱,语言,性别,出生日期,区,工会,血型,血型来源,RhD,技能,短信同意,邮件同意,献血同意,志愿同意,同意日期,同意来源,退订,暂缓至"  # noqa: E501
 _BLOCK = 100_000
 _NUMBERS = 100_000_000  # 8 digits after 179
 _STRIDE = 61_803_399  # shares no factor with the above: steps through all numbers before any comes twice
@@ -69,7 +69,7 @@ def _block(random: np.random.Generator, first: int, start: int, size: int) -> tu
     rhd = np.where(random.random(size) < RHD_NEGATIVE, "neg", "pos")
     language = np.where(random.random(size) < ENGLISH, "en", "zh")
     written, source, written_rhd = _registered(random, abo, rhd)
-    sms, blood, opted_out, shown = _reachability(random, size)
+    sms, agreed, opted_out, shown = _reachability(random, size)
     columns = (
         [f"BJ{start + n + 1:010d}" for n in range(size)],
         _names(random, size),
@@ -86,7 +86,8 @@ def _block(random: np.random.Generator, first: int, start: int, size: int) -> tu
         np.where(random.random(size) < 0.02, "翻译", ""),
         np.where(sms, "yes", ""),
         np.where(random.random(size) < 0.3, "yes", ""),
-        np.where(blood, "yes", ""),
+        np.where(agreed, "yes", ""),
+        np.where(agreed, "yes", ""),
         np.full(size, "2010-05-01"),
         np.full(size, "form"),
         np.where(opted_out, "yes", ""),
@@ -110,7 +111,7 @@ def _registered(random: np.random.Generator, abo: Strings, rhd: Strings) -> tupl
 
 
 def _reachability(random: np.random.Generator, size: int) -> tuple[Strings, Strings, Strings, Strings]:
-    """SMS consent, consent for blood, opt-outs and a mobile: 95 of 100 have all that a message needs."""
+    """SMS consent, consent to be asked for help, opt-outs and a mobile: 95 of 100 have all that a message needs."""
     draw = random.random(size)
     return (
         draw >= 0.015,

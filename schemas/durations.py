@@ -16,6 +16,8 @@ def parse_duration(text: object) -> timedelta:
     """A timedelta, never negative, from `45m`, `4h`, `1d 12h`.  Raises `ValueError` that says how to write it."""
     if isinstance(text, timedelta) and text >= timedelta():
         return text
+    if isinstance(text, int | float):
+        raise ValueError(f"its unit is missing: {_HOW}")  # noqa: TRY004 - pydantic reports it
     if not isinstance(text, str) or not re.match(_WHOLE, text):
         raise ValueError(_HOW)
     try:

@@ -10,6 +10,14 @@ from schemas.base import Contract
 from schemas.durations import Duration
 from schemas.words import ABO, BloodKnown, Channel, Language, Policy, Sex, Written
 
+
+def _moment_in_words(value: object) -> object:
+    if isinstance(value, int | float):  # pydantic would count seconds from 1970
+        raise ValueError("write a moment with its zone: 2030-05-01T18:00:00+08:00")  # noqa: TRY004 - as pydantic wants it
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment_in_words)]
 # YAML reads a code without quotes as a number.
 District = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 
@@ -49,7 +57,7 @@ class AppealSpec(Contract):
     programme: str = Field(pattern=r"^[a-z][a-z-]{1,30}$")
     blood: BloodNeed | None = None
     need: int = Field(ge=1, le=10_000, description="Confirmed people that are needed")
-    deadline: Duration | AwareDatetime = Field(description="How long after the launch (4h), or a moment with its zone")
+    deadline: Duration | Moment = Field(description="How long after the launch (4h), or a moment with its zone")
     districts: tuple[District, ...] = Field(default=(), description="Names or GB/T 2260 codes; none = everywhere")
     ages: tuple[int, int] | None = Field(default=None, description="Completed years, both ends included")
     sex: Sex | None = None

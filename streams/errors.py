@@ -2,6 +2,7 @@
 
 StreamsError
 ├── LogUnreachable   wait and try again: nothing was written
+│   └── NoTopics     nobody has made this log yet
 ├── WrongVersion     the log belongs to another version of Muster: refuse before anything is written
 ├── WorkerRunning    another worker holds the embedded log: refuse to start
 ├── BadLogURL        MUSTER_LOG is no address of a log
@@ -15,6 +16,10 @@ class StreamsError(Exception):
 
 
 class LogUnreachable(StreamsError):
+    pass
+
+
+class NoTopics(LogUnreachable):
     pass
 
 

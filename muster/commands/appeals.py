@@ -9,7 +9,7 @@ import typer
 
 from agents import doors
 from muster.commands.requests import AsJSON, read_spec
-from muster.doorstep import BAD_INPUT, OUT, fail, local, open_door, table_of, tell
+from muster.doorstep import BAD_INPUT, OUT, fail, hint, local, open_door, table_of, tell
 from muster.pace import pace
 from registry import appeals
 
@@ -44,7 +44,7 @@ def launch(
     drill: Annotated[bool, typer.Option("--drill", help="A rehearsal: only made-up numbers are texted.")] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Start asking for a verified request; prints the appeal id."""
+    """Start asking for a verified request; says the appeal id, with --json to programs."""
     with open_door() as door:
         appeal_id = door.new_id("a")
         with door.database.transaction() as connection:
@@ -58,6 +58,7 @@ def launch(
                 now=door.now(),
             )
         door.pass_on()
+        door.warn_if_nobody_works()
         words = f"Launched as [bold]{appeal_id}[/].  Watch it: muster appeal status {appeal_id} --watch"
         tell({"appeal_id": appeal_id}, words, as_json=as_json)
 
@@ -93,6 +94,7 @@ def _order(appeal_id: str, what: str, give: Callable[..., None], *, as_json: boo
         with door.database.transaction() as connection:
             give(connection, appeal_id, by=door.staff, event_id=door.new_id("order"), now=door.now())
         door.pass_on()
+        door.warn_if_nobody_works()
         tell({"appeal_id": appeal_id, "ordered": what}, f"Appeal {appeal_id}: {what}.", as_json=as_json)
 
 
@@ -128,6 +130,8 @@ def status(
             tell(view.as_json(), "", as_json=True)
         else:
             OUT.print(board_view.draw(view))
+            if view.status in appeals.OPEN and not door.worker_runs():
+                hint("No worker runs: nothing is sent and no answer is read.  Start one: muster worker")
 
 
 @app.command("list")

@@ -94,6 +94,10 @@ def _in_words(report: ImportReport) -> str:
     ]
     if report.resumed_at_line:
         lines.append(f"Went on at line {report.resumed_at_line:,}, where the last import of this file had stopped.")
+    if not report.rows:
+        lines.append("[yellow]There is nothing below the column names.[/]")
+    if report.rejected and report.rejected == report.rows:
+        lines.append("[bold red]Not one row was taken.[/]")
     if report.rejects_file:
         lines.append(f"Rejected rows, with reason and remedy: {report.rejects_file}")
     if report.repeated_cards:

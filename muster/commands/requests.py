@@ -28,7 +28,7 @@ def read_spec(path: Path) -> AppealSpec:
 def file(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The appeal spec, a YAML file.")], as_json: AsJSON = False
 ) -> None:
-    """File a help request from a spec; prints its request id.
+    """File a help request from a spec; says its request id, with --json to programs.
 
     A spec is a YAML file.  For example:
 
@@ -60,7 +60,7 @@ def file(
 @app.command("verify")
 def verify(
     request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID")],
-    reject: Annotated[str, typer.Option(help="Reject it instead, for this reason.")] = "",
+    reject: Annotated[str, typer.Option(metavar="REASON", help="Reject it instead, for this reason.")] = "",
     as_json: AsJSON = False,
 ) -> None:
     """Say that a call for help is real (or --reject it)."""

@@ -27,6 +27,7 @@ class Field:
     required: bool = False
 
 
+_CHANNELS: Final = ", ".join(f"{name.chinese}/{channel}" for channel, name in CHANNEL_NAMES.items())
 _YES_NO: Final = "yes, no, or the day of the yes as 2024-05-01; empty says nothing"
 _DAY: Final = "a day as 2024-05-01, 2024/5/1, 20240501 or 2024年5月1日"
 
@@ -40,7 +41,7 @@ FIELDS: Final = (
         "a mobile of 11 digits, +86 or 0086 before it if you like, or nothing; as text, not as a number",
     ),
     Field("email", ("邮箱", "电子邮箱", "电子邮件", "e-mail"), "clears", "one address as name@example.com, or nothing"),
-    Field("preferred_channel", ("首选渠道", "联系方式"), "clears", "短信/sms, 邮件/email, 电话/hotline or 网页/web"),
+    Field("preferred_channel", ("首选渠道", "联系方式"), "clears", _CHANNELS),
     Field("language", ("语言", "首选语言"), "clears", "中文/zh or 英文/en"),
     Field("sex", ("性别",), "clears", "男/male/m or 女/female/f"),
     Field("birth_date", ("出生日期", "生日"), "clears", _DAY),

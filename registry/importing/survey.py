@@ -4,6 +4,7 @@ import codecs
 import csv
 import hashlib
 import os
+import re
 import stat
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from registry.importing.records import blocks
 BLOCK: Final = 1 << 22
 _SEPARATORS: Final = (",", "\t", ";")
 _CERTAINLY_UTF8: Final = 4  # characters beyond ASCII before the first wrong byte; GB18030 rarely gets through two
+_BINARY: Final = re.compile(rb"[\x01-\x08\x0e-\x19]")
 _SAVE_AS: Final = "save it as CSV UTF-8 and import that"
 
 
@@ -90,6 +92,8 @@ def _refuse_other_kinds(start: bytes) -> None:
         raise UnusableFile(f"this is a workbook, not a CSV file: open it in Excel or WPS and {_SAVE_AS}")
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start.split(b"\n", 1)[0]:
         raise UnusableFile(f"the file is not written in UTF-8 or GB18030 (it looks like UTF-16): {_SAVE_AS}")
+    if _BINARY.search(start.split(b"\n", 1)[0]):
+        raise UnusableFile(f"this is no text file: name a CSV file, or open it where it comes from and {_SAVE_AS}")
     if b"\r" in start and b"\n" not in start:
         raise UnusableFile(f"the lines end in CR only, as on very old Macs: {_SAVE_AS}")
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from streams.errors import LogUnreachable, WrongVersion
+from streams.errors import LogUnreachable, NoTopics, WrongVersion
 from streams.partitions import partition_of
 
 VERSION = 1
@@ -189,7 +189,7 @@ class Store:
         """The partition of this key.  Raises `LogUnreachable` when there is no such topic."""
         partitions = self.partitions(topic)
         if partitions is None:
-            raise LogUnreachable(f"the log has no topic {topic}: run `muster topics create`")
+            raise NoTopics(f"the log has no topic {topic}: run `muster topics create`")
         return partition_of(key or b"", partitions)
 
     def ends(self) -> dict[tuple[str, int], int]:

@@ -3,15 +3,26 @@
 import asyncio
 from datetime import UTC, datetime
 
-from agents.tracking import Track
+import pytest
+
+from agents.tracking import Track, lines_of
+from muster.board import SAID
 from registry import board
 from registry.database import Database
 from schemas.appeals import BatchOutcome, BatchSent
 from schemas.envelope import Envelope
+from schemas.reader import Message
 from streams.inbox import Delivery
+from tests.schemas.examples import EXAMPLES
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 APPEAL = "a-20240501-0001"
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: message.type)
+def test_every_line_has_its_words_on_the_board(message: Message):
+    missing = {what for what, _ in lines_of(message)} - SAID.keys()
+    assert not missing, "write what the board says in muster/board.py, SAID"
 
 
 def _sent(number: int, *batches: BatchOutcome) -> Delivery:

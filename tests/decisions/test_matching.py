@@ -74,7 +74,7 @@ def test_a_good_spec_has_no_problems():
 @pytest.mark.parametrize(
     ("changes", "field", "remedy"),
     [
-        ({"programme": "moon-dust"}, "programme", f"write one of: {', '.join(PROGRAMMES)}"),
+        ({"programme": "moon-dust"}, "programme", f"write one of: {', '.join(sorted(PROGRAMMES))}"),
         ({"blood": None}, "blood", "blood: {abo: AB}"),
         ({"districts": ("110105", "Atlantis")}, "districts.1", "110105 朝阳区"),
         ({"ages": (61, 70)}, "ages", "stay within 18 to 60"),

@@ -125,7 +125,11 @@ def test_every_field_of_a_spec_is_in_the_tables():
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_every_column_of_an_import_is_in_the_table(field):
     columns = section("`muster members import FILE`")
-    (row,) = [line for line in columns.splitlines() if line.startswith(f"| `{field.name}`")]
+    rows = [line for line in columns.splitlines() if line.startswith(f"| `{field.name}`")]
+    assert len(rows) == 1, (
+        f"write it in docs/cli.md: | `{field.name}` | headers | clears or keeps what is known | remedy |"
+    )
+    (row,) = rows
     name, others, blank, good = [cell.strip() for cell in row.strip("|").split("|")]
     assert name == f"`{field.name}`" + (" (needed)" if field.required else "")
     assert others == "、".join(field.headers)

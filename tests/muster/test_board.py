@@ -1,4 +1,4 @@
-"""The board's own arithmetic: how fast it goes, as seen by somebody who stays and watches."""
+"""The board's own arithmetic: how fast it goes, and how far it is, as seen by somebody who stays and watches."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,8 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from muster.board import Pace, Rates, View
+from muster.board import Pace, Rates, View, read
 from muster.board_view import draw
+from registry import board, ledger
+from registry.database import Database
+from registry.ledger import Fate, Range, Record
+from tests.agents.opened import open_appeal
+from tests.decisions.appeals.samples import launch
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 VIEW = View(
@@ -43,3 +48,16 @@ def test_the_board_shows_rates_and_always_says_what_is_uncertain():
 def test_what_was_delivered_has_been_sent():
     lines = drawn(replace(VIEW, messages=10, delivered=30), None).splitlines()
     assert [line.split()[3] for line in lines if "messages sent" in line] == ["30"]
+
+
+def test_a_batch_that_is_not_done_is_seen_to_go_on(database: Database):
+    appeal = launch().appeal_id
+    fates = bytes([Fate.SENT] * 7 + [Fate.SHARED, Fate.REFUSED])
+    with database.transaction() as connection:
+        open_appeal(connection, launch())
+        board.put_counts(connection, appeal, {"waves": 1, "wave1_invited": 1000, "invited": 1000}, NOW)
+        span = Range(f"{appeal}/1/0/0", 0, len(fates))
+        ledger.record(connection, [Record(span, appeal, 1, fates, ("",) * len(fates))], NOW)
+    with database.snapshot() as connection:
+        view = read(connection, appeal, NOW)
+    assert (view.messages, view.waves[0].messages, view.waves[0].sent) == (7, 7, 8)

@@ -76,10 +76,13 @@ def test_everything_that_prints_facts_prints_them_as_json_too(house: House, spec
         ("blood: {abo: AB}", "blood: {abo: X}", "blood.abo", "A, B, AB, O"),
         ("blood: {abo: AB}", "blood: {abo: AB, rdh: hard}", "blood.rdh", "abo, rhd_required"),
         ("blood: {abo: AB}", "", "blood", "{abo: AB}"),
-        ("programme: platelets", "programme: moon-landing", "programme", ", ".join(PROGRAMMES)),
+        ("programme: platelets", "programme: moon-landing", "programme", ", ".join(sorted(PROGRAMMES))),
         ("deadline: 4h", "deadline: soon", "deadline", "45m, 4h, 1d 12h; or write a moment with its zone"),
         ("deadline: 4h", "deadline: 2020-01-01T00:00:00+08:00", "deadline", "a later moment"),
         ("deadline: 4h", "deadline: 0s", "deadline", "a later moment"),
+        ("deadline: 4h", "deadline: 4", "deadline", "its unit is missing"),
+        ("deadline: 4h", "deadline: 2090-01-01T00:00:00", "deadline", "its zone is missing"),
+        ("blood: {abo: AB}", "blood: AB", "blood", "{abo: AB}"),
         ("blood: known", "blood: known, after: 4h", "waves.0.after", "a later deadline"),
         ("blood: known", "blood: known, channel: pigeon", "waves.0.channel", "one of: sms, email"),
         ("kind: blood", "kind: blood\ndistrict: [朝阳区]", "district", "is it `districts`?"),
@@ -106,6 +109,25 @@ def test_a_broken_spec_names_the_field_and_the_remedy(
         assert len(typed.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("order", ["pause", "resume", "stop", "status"])
+@pytest.mark.parametrize("name", ["rubbish", "a-E35BBE9F2957"])
+def test_an_order_for_no_appeal_says_where_they_are_listed(house: House, order: str, name: str):
+    typed = house.type("appeal", order, name)
+    assert (typed.code, typed.out) == (REFUSED, "")
+    assert typed.err == f"there is no appeal {name}: `muster appeal list` shows them all\n"
+
+
+def test_whoever_gives_an_order_that_nobody_carries_out_is_told(house: House, spec: Path):
+    request = house.ask("request", "file", str(spec))["request_id"]
+    house.ask("request", "verify", request)
+    launched = house.type("appeal", "launch", request)
+    appeal = house.ask("appeal", "list")["appeals"][0]["appeal_id"]
+    for typed in (launched, house.type("appeal", "pause", appeal), house.type("appeal", "status", appeal)):
+        assert (typed.code, "No worker runs" in typed.err) == (DONE, True)
+    again = house.type("appeal", "launch", request)
+    assert (again.code, f"already launched as {appeal}" in again.err) == (REFUSED, True)
+
+
 def test_districts_are_named_as_people_do(house: House, spec: Path):
     spec.write_text(f"{SPEC}districts: [朝阳区, 海淀, 110101]\n", encoding="utf-8")
     assert house.type("request", "file", str(spec)).code == DONE
@@ -118,7 +140,9 @@ def test_districts_are_named_as_people_do(house: House, spec: Path):
         ("a: [", "line 1: is not YAML"),
         ("a: 1\n\tb: 2", "line 2: is not YAML"),
         ("platelets", "`field: value`"),
-        ("", "`field: value`"),
+        ("", "is empty"),
+        ("need： 15\nprogramme: platelets", "line 1: the colon is full-width"),
+        ("programme：platelets", "line 1: the colon is full-width"),
         (b"\xd1\xaa\xd0", "is not UTF-8"),
         (b"\x00\x01", "is not YAML"),
     ],

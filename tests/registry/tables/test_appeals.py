@@ -90,7 +90,7 @@ def test_only_a_verified_request_is_launched(connection: Connection):
     with pytest.raises(Refused, match="not verified"):
         _launch(connection, 1, request_id=filed)
     appeals.judge_request(connection, filed, verified=False, by="officer", at=NOW)
-    with pytest.raises(Refused, match="already rejected"):
+    with pytest.raises(Refused, match=r"is rejected: .*file it again"):
         _launch(connection, 1, request_id=filed)
     with pytest.raises(NotFound):
         _launch(connection, 1, request_id="r-2011-9999")
