@@ -1,10 +1,11 @@
 """The board as it is drawn, and kept fresh, in a terminal."""
 
+import itertools
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -15,11 +16,13 @@ from muster.board import Pace, Rates, View, read
 from registry import appeals
 from registry.database import Database
 
+_LOOKS_AT_WORKERS = 20  # a look at the board in so many is one at the workers, too
+_NOBODY_WORKS = Text("No worker runs: nothing is sent and no answer is read.\nStart one: muster worker", "bold red")
 _STYLES = {"open": "bold green", "paused": "bold yellow", "filled": "bold cyan", "stopped": "red", "expired": "yellow"}
 
 
-def draw(view: View, pace: Rates | None = None) -> Panel:
-    """The whole board; it fits 80 columns.  Rates are shown to those who stay and watch."""
+def draw(view: View, pace: Rates | None = None, *, works: bool = True) -> Panel:
+    """The whole board; it fits 80 columns.  Rates are shown to those who stay and watch; `works`: somebody sends and reads."""
     style = _STYLES.get(view.status, "bold")
     title = Text.assemble(
         ("Appeal ", "bold"),
@@ -28,18 +31,21 @@ def draw(view: View, pace: Rates | None = None) -> Panel:
         (view.status.upper(), style),
         "  DRILL" if view.drill else "",
     )
+    parts: list[RenderableType] = [
+        _headline(view),
+        "",
+        _funnel(view),
+        "",
+        _wave_table(view),
+        "",
+        _troubles(view, pace),
+        "",
+        _happened(view),
+    ]
+    if not works and view.status in appeals.OPEN:
+        parts += ["", _NOBODY_WORKS]
     return Panel(
-        Group(
-            _headline(view),
-            "",
-            _funnel(view),
-            "",
-            _wave_table(view),
-            "",
-            _troubles(view, pace),
-            "",
-            _happened(view),
-        ),
+        Group(*parts),
         title=title,
         title_align="left",
         border_style=style,
@@ -140,6 +146,7 @@ def watch(
     now: Callable[[], datetime],
     console: Console,
     *,
+    worker_runs: Callable[[], bool],
     every: float = 0.25,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -149,11 +156,13 @@ def watch(
         with database.snapshot() as connection:
             return read(connection, appeal_id, now())
 
-    view, pace = look(), Pace()
+    view, pace, works = look(), Pace(), worker_runs()
     try:
-        with Live(draw(view), console=console, auto_refresh=False) as live:
-            while True:
-                live.update(draw(view, pace.after(view)), refresh=True)
+        with Live(draw(view, works=works), console=console, auto_refresh=False) as live:
+            for looks in itertools.count(1):
+                if looks % _LOOKS_AT_WORKERS == 0:
+                    works = worker_runs()
+                live.update(draw(view, pace.after(view), works=works), refresh=True)
                 if view.status not in appeals.OPEN:
                     return
                 sleep(every)

@@ -9,7 +9,7 @@ import typer
 
 from agents import doors
 from muster.commands.requests import AsJSON, read_spec
-from muster.doorstep import BAD_INPUT, OUT, fail, hint, local, open_door, table_of, tell
+from muster.doorstep import BAD_INPUT, OUT, fail, local, open_door, table_of, tell
 from muster.pace import pace
 from registry import appeals
 
@@ -122,16 +122,14 @@ def status(
             tell(listed.as_json(), listed.as_words(), as_json=as_json)
             return
         if watch:
-            board_view.watch(door.database, appeal_id, door.now, OUT)
+            board_view.watch(door.database, appeal_id, door.now, OUT, worker_runs=door.worker_runs)
             return
         with door.database.snapshot() as connection:
             view = board.read(connection, appeal_id, door.now())
         if as_json:
             tell(view.as_json(), "", as_json=True)
         else:
-            OUT.print(board_view.draw(view))
-            if view.status in appeals.OPEN and not door.worker_runs():
-                hint("No worker runs: nothing is sent and no answer is read.  Start one: muster worker")
+            OUT.print(board_view.draw(view, works=door.worker_runs()))
 
 
 @app.command("list")
