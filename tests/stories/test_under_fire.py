@@ -25,16 +25,24 @@ ON_SERVERS = {
 LIMIT = 120  # seconds until messages leave again: tests run on busy machines; docs/guarantees.md has the figures
 
 
+def _last_words(logs: Path) -> str:
+    """What every process said at last: what stood still is rarely seen twice."""
+    said = ((log.name, log.read_text(errors="replace").splitlines()[-40:]) for log in sorted(logs.glob("*.log")))
+    return "\n".join(line for name, lines in said for line in (f"--- {name}", *lines))
+
+
 def _under_fire(report: Path, *options: str) -> dict[str, dict[str, Any]]:
     """What became of it, by fault."""
+    logs = report.parent / "logs"
+    told = ("--seed", "7", "--limit", str(LIMIT), "--json", str(report), "--keep-logs", str(logs))
     ended = subprocess.run(
-        [sys.executable, str(BENCH), *options, "--seed", "7", "--limit", str(LIMIT), "--json", str(report)],
+        [sys.executable, str(BENCH), *options, *told],
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.returncode == 0, ended.stdout + ended.stderr + _last_words(logs)
     rows = {row["fault"]: row for row in json.loads(report.read_text())["faults"]}
     for row in rows.values():
         assert (row["lost"], row["duplicates"], row["broken"]) == (0, 0, []), row
