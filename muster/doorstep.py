@@ -47,12 +47,14 @@ class Door:
         return self.settings.staff
 
     def worker_runs(self) -> bool:
-        """Whether anybody sends and reads: a worker holds this lock all its life."""
-        with one_at_a_time(self.database, "relay") as nobody_does:
-            return not nobody_does
+        return worker_runs(self.database)
 
-    def pass_on(self) -> None:
-        """Hand the outbox to the log now if no worker does; what cannot be handed over yet stays safe in it."""
+    def pass_on(self) -> bool:
+        """Hand the outbox to the log now if no worker does; what cannot be handed over yet stays safe in it.
+
+        True when a worker runs, which takes care of it.
+        """
+        mine = False
         from agents.relay import relay_once  # noqa: PLC0415 - slow to import, and only orders need it
         from streams.publisher import open_publisher  # noqa: PLC0415
 
@@ -69,11 +71,16 @@ class Door:
             pass  # the first worker makes the log and passes it on
         except StreamsError as exc:
             hint(f"Saved, but the log cannot be reached yet ({exc}); the worker will pass it on.")
+        return not mine
 
-    def warn_if_nobody_works(self) -> None:
-        """To who has just given an order that a worker carries out."""
-        if not self.worker_runs():
-            hint("No worker runs, so nothing happens yet; it takes effect as soon as one does: muster worker")
+
+def worker_runs(database: Database) -> bool:
+    """Whether anybody sends and reads: whoever publishes the outbox holds a lock, and a worker does so all its life.
+
+    Raises `DatabaseUnreachable`.
+    """
+    with one_at_a_time(database, "relay") as nobody_does:
+        return not nobody_does
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.base import Contract
 from schemas.durations import Duration
@@ -13,7 +14,7 @@ from schemas.words import ABO, BloodKnown, Channel, Language, Policy, Sex, Writt
 
 def _moment_in_words(value: object) -> object:
     if isinstance(value, int | float):  # pydantic would count seconds from 1970
-        raise ValueError("write a moment with its zone: 2030-05-01T18:00:00+08:00")  # noqa: TRY004 - as pydantic wants it
+        raise PydanticCustomError("datetime_type", "Input should be a moment in words")
     return value
 
 

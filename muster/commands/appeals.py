@@ -9,7 +9,7 @@ import typer
 
 from agents import doors
 from muster.commands.requests import AsJSON, read_spec
-from muster.doorstep import BAD_INPUT, OUT, fail, local, open_door, table_of, tell
+from muster.doorstep import BAD_INPUT, OUT, Door, fail, hint, local, open_door, table_of, tell
 from muster.pace import pace
 from registry import appeals
 
@@ -57,8 +57,7 @@ def launch(
                 drill=drill,
                 now=door.now(),
             )
-        door.pass_on()
-        door.warn_if_nobody_works()
+        _pass_on(door)
         words = f"Launched as [bold]{appeal_id}[/].  Watch it: muster appeal status {appeal_id} --watch"
         tell({"appeal_id": appeal_id}, words, as_json=as_json)
 
@@ -93,9 +92,14 @@ def _order(appeal_id: str, what: str, give: Callable[..., None], *, as_json: boo
     with open_door() as door:
         with door.database.transaction() as connection:
             give(connection, appeal_id, by=door.staff, event_id=door.new_id("order"), now=door.now())
-        door.pass_on()
-        door.warn_if_nobody_works()
+        _pass_on(door)
         tell({"appeal_id": appeal_id, "ordered": what}, f"Appeal {appeal_id}: {what}.", as_json=as_json)
+
+
+def _pass_on(door: Door) -> None:
+    """What was ordered; whoever ordered it hears when nobody is there to carry it out."""
+    if not door.pass_on():
+        hint("No worker runs, so nothing happens yet; it takes effect as soon as one does: muster worker")
 
 
 @app.command("status")

@@ -13,11 +13,10 @@ from rich.text import Text
 from sqlalchemy import make_url, text
 
 from muster.commands.requests import AsJSON
-from muster.doorstep import BAD_INPUT, OUT, UNREACHABLE, fail, tell
+from muster.doorstep import BAD_INPUT, OUT, UNREACHABLE, fail, tell, worker_runs
 from muster.settings import BadSettings, Settings, read_settings
 from registry.database import Database
 from registry.errors import DatabaseUnreachable, RegistryError, WrongVersion
-from registry.locks import one_at_a_time
 from registry.migrate import is_made
 from streams.errors import LogUnreachable, StreamsError
 from streams.setup import check_topics
@@ -124,16 +123,15 @@ def _log(settings: Settings) -> Finding:
 
 
 def _worker(settings: Settings) -> Finding:
-    """Whoever publishes the outbox holds a lock: a worker does so all its life."""
     file = _file_of(settings.database)
     if file is not None and not file.exists():
         return Finding("worker", False, _NONE_RUNS, _START_ONE)
     try:
-        with Database(settings.database) as database, one_at_a_time(database, "relay") as nobody_does:
-            pass
+        with Database(settings.database) as database:
+            runs = worker_runs(database)
     except DatabaseUnreachable:
         return Finding("worker", False, "cannot be known", "see the line about the database")
-    if nobody_does:
+    if not runs:
         return Finding("worker", False, _NONE_RUNS, _START_ONE)
     return Finding("worker", True, "at least one runs")
 
