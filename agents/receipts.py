@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
-from agents.alone import OneAtATime, alone
+from agents.alone import Ensure, OneAtATime, alone
 from agents.places import PlacedBatch, Places, batches_of
 from agents.routes import post
 from agents.settling import Settle
@@ -72,10 +72,11 @@ class JoinReceipts:
     async def run(self) -> None:
         await alone(self._one_at_a_time, self._join_for_ever, pause=1.0, sleep=self._sleep)
 
-    async def _join_for_ever(self) -> None:
+    async def _join_for_ever(self, ensure_alone: Ensure) -> None:
         """Raises `DatabaseUnreachable`."""
         self._forget()  # another joiner may have joined what waited here
         while True:
+            await ensure_alone()
             worked = await self.join()
             await self._settle_uncertain()
             if not worked:

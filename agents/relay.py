@@ -1,6 +1,8 @@
 """The relay: what waits in the outbox is published in order and then forgotten.
 
-One relay publishes at a time; the others stand by.  After a crash some rows are published again under the same id.
+One relay publishes at a time; the others stand by.  After a crash some rows are published again under the same id; so
+they are, late and in the middle of later ones, when a relay was frozen or cut off while another took over.  Of each id
+the first publication comes in order: whoever follows a topic passes over the others, or does not mind them.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ from functools import partial
 import structlog
 from prometheus_client import Counter
 
-from agents.alone import OneAtATime, alone
+from agents.alone import Ensure, OneAtATime, alone
 from registry import outbox
 from registry.database import Database
 from schemas.outgoing import Outgoing
@@ -59,7 +61,7 @@ class Relay:
     async def run(self) -> None:
         await alone(self._one_at_a_time, self._publish_for_ever, pause=0.5, sleep=self._sleep)
 
-    async def _publish_for_ever(self) -> None:
+    async def _publish_for_ever(self, ensure_alone: Ensure) -> None:
         """Raises `DatabaseUnreachable`."""
         with self._database.watch() as watch:
             stale = True
@@ -67,15 +69,16 @@ class Relay:
                 self._nudged.clear()
                 stale = watch.changed() or stale
                 if stale:
-                    stale = await self._publish_waiting()
+                    stale = await self._publish_waiting(ensure_alone)
                 if not stale:
                     await self._pause()
 
-    async def _publish_waiting(self) -> bool:
+    async def _publish_waiting(self, ensure_alone: Ensure) -> bool:
         """Publish the oldest of what waits; whether more may wait."""
         rows = await self._database.read(partial(outbox.waiting, limit=_AT_ONCE))
         if not rows:
             return False
+        await ensure_alone()
         try:
             await self._publish(rows)
         except LogUnreachable as exc:

@@ -252,7 +252,9 @@ def _pause(connection: Connection, appeal_id: str, how: Restoring) -> Outgoing:
     order = PauseAppeal(given_by=how.by, appeal_id=appeal_id)
     outbox.put(connection, [post(order, event_id=how.new_id(), source=SOURCE, time=how.now)])
     appeals.hold(connection, appeal_id)
-    return post(SendingPaused(appeal_id=appeal_id), event_id=how.new_id(), source=SOURCE, time=how.now)
+    return post(
+        SendingPaused(appeal_id=appeal_id, decided_at=how.now), event_id=how.new_id(), source=SOURCE, time=how.now
+    )
 
 
 def _portions(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -46,8 +46,11 @@ def route(message: Message) -> Route:  # noqa: C901, PLR0911, PLR0912 - a table,
             return Route("dispatch-urgent", message.message_id)
         case AnswerReply():
             return Route("dispatch-urgent", message.reply_id)
-        case SendingStopped() | SendingPaused() | SendingResumed():
+        case SendingStopped():
             return Route("controls", message.appeal_id)
+        case SendingPaused() | SendingResumed():
+            # A key of its own for each: compaction would keep whichever was published last, not the one decided last.
+            return Route("controls", f"{message.appeal_id}/{message.type}/{message.decided_at}")
         case OptedOut():
             return Route("controls", f"member/{message.member_id}/{message.purpose or '*'}/{message.channel or '*'}")
         case MemberErased():

@@ -54,13 +54,14 @@ class Door:
 
         True when a worker runs, which takes care of it.
         """
-        mine = False
+        nobody_does = False
         from agents.relay import relay_once  # noqa: PLC0415 - slow to import, and only orders need it
         from streams.publisher import open_publisher  # noqa: PLC0415
 
         try:
-            with one_at_a_time(self.database, "relay") as mine:
-                if mine:
+            with one_at_a_time(self.database, "relay") as lock:
+                nobody_does = lock is not None
+                if nobody_does:
                     publisher = open_publisher(self.settings.log)
                     try:
                         while relay_once(self.database, publisher):
@@ -71,7 +72,7 @@ class Door:
             pass  # the first worker makes the log and passes it on
         except StreamsError as exc:
             hint(f"Saved, but the log cannot be reached yet ({exc}); the worker will pass it on.")
-        return not mine
+        return not nobody_does
 
 
 def worker_runs(database: Database) -> bool:
@@ -79,8 +80,8 @@ def worker_runs(database: Database) -> bool:
 
     Raises `DatabaseUnreachable`.
     """
-    with one_at_a_time(database, "relay") as nobody_does:
-        return not nobody_does
+    with one_at_a_time(database, "relay") as lock:
+        return lock is None
 
 
 @contextmanager

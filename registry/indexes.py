@@ -22,8 +22,8 @@ _TURN: Final = "members-indexes"
 @contextmanager
 def in_charge(database: Database) -> Iterator[bool]:
     """Whether this process, and no other, may put the indexes off and build them."""
-    with one_at_a_time(database, _TURN) as mine:
-        yield mine
+    with one_at_a_time(database, _TURN) as lock:
+        yield lock is not None
 
 
 def mend(database: Database) -> None:

@@ -73,13 +73,21 @@ class SendingStopped(Event):
 
 
 class SendingPaused(Event):
+    """Hold the mass messages of this appeal.  Of a pause and a resume the one decided last holds, however late and often
+    the other comes: a process that was frozen or cut off may publish again what others have published long ago.
+    """  # noqa: D205
+
     type: Literal["muster.sending-paused"] = "muster.sending-paused"
     appeal_id: AppealId
+    decided_at: AwareDatetime | None = Field(default=None, description="None in what older releases wrote: oldest")
 
 
 class SendingResumed(Event):
+    """Go on with the mass messages of this appeal, unless they were held again since `decided_at`."""
+
     type: Literal["muster.sending-resumed"] = "muster.sending-resumed"
     appeal_id: AppealId
+    decided_at: AwareDatetime | None = Field(default=None, description="None in what older releases wrote: oldest")
 
 
 class OptedOut(Event):

@@ -36,7 +36,9 @@ _ALL = (
     Topic("deliveries", "appeal id"),
     Topic("inbound", "member id, or the reply's id when its sender is unknown"),
     Topic("responses", "appeal id", retention=FOREVER),
-    Topic("controls", "appeal or member id", partitions=1, retention=FOREVER, compacted=True),
+    Topic(
+        "controls", "what is held back, or let go: an appeal, a member", partitions=1, retention=FOREVER, compacted=True
+    ),
     Topic("member-changes", "member id", retention=FOREVER, compacted=True),
     Topic("dead-letters", "source topic", partitions=1, retention=timedelta(days=180)),
 )

@@ -1,12 +1,19 @@
-"""What the broadcast controls hold back, as every worker hears it outside its consumer group."""
+"""What the broadcast controls hold back, as every worker hears it outside its consumer group.
+
+Each may come late, twice and out of order, from a process that others have long replaced; what the gate says does not
+depend on it.
+"""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 
 from schemas.dispatch import MemberErased, OptedOut, SendingPaused, SendingResumed, SendingStopped
 from schemas.reader import Message
 from schemas.words import Channel, Purpose
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Gate:
@@ -17,6 +24,7 @@ class Gate:
         self.closed = False  # this worker ends: nothing more is claimed
         self._stopped: set[str] = set()
         self._running: dict[str, asyncio.Event] = {}
+        self._held_or_let_go: dict[str, datetime] = {}  # when the newest pause or resume heard so far was decided
         self._silent: defaultdict[int, set[tuple[Purpose | None, Channel | None]]] = defaultdict(set)
         self._erased: set[int] = set()
 
@@ -29,9 +37,9 @@ class Gate:
             case SendingStopped():
                 self._stopped.add(message.appeal_id)
                 self._paused(message.appeal_id).set()
-            case SendingPaused():
+            case SendingPaused() if self._is_newest(message):
                 self._paused(message.appeal_id).clear()
-            case SendingResumed():
+            case SendingResumed() if self._is_newest(message):
                 self._paused(message.appeal_id).set()
             case OptedOut():
                 self._silent[message.member_id].add((message.purpose, message.channel))
@@ -61,6 +69,15 @@ class Gate:
                 if (of is None or of == purpose) and (by is None or by == channel)
             }
         return found
+
+    def _is_newest(self, message: SendingPaused | SendingResumed) -> bool:
+        """Whether it holds, and is not overtaken by a stop or by one that was decided later."""
+        decided_at = message.decided_at or _LONG_AGO
+        newest = self._held_or_let_go.get(message.appeal_id, _LONG_AGO)
+        if self.stopped(message.appeal_id) or decided_at < newest:
+            return False
+        self._held_or_let_go[message.appeal_id] = decided_at
+        return True
 
     def _paused(self, appeal_id: str) -> asyncio.Event:
         if appeal_id not in self._running:

@@ -94,12 +94,12 @@ def _decide(state: AppealState, message: Message) -> list[Message]:
         # Whoever must close does so first: a resume would otherwise let messages go between itself and the stop.
         case say.PauseAppeal() if state.status is Status.OPEN and _ending(state) is None:
             return [
-                SendingPaused(appeal_id=launch.appeal_id),
+                SendingPaused(appeal_id=launch.appeal_id, decided_at=state.moment),
                 say.AppealPaused(appeal_id=launch.appeal_id, by=message.given_by),
             ]
         case say.ResumeAppeal() if state.status is Status.PAUSED and _ending(state) is None:
             return [
-                SendingResumed(appeal_id=launch.appeal_id),
+                SendingResumed(appeal_id=launch.appeal_id, decided_at=state.moment),
                 say.AppealResumed(appeal_id=launch.appeal_id, by=message.given_by),
             ]
         case say.StopAppeal() if not state.status.closed:

@@ -161,7 +161,7 @@ def test_a_copy_that_does_not_know_what_the_backup_knows_is_refused(connection: 
 
 def test_an_open_appeal_comes_back_paused(connection: Connection):
     (pause,) = _restore(connection, None).pauses
-    assert (pause.topic, read(pause.value)) == ("controls", SendingPaused(appeal_id=APPEAL))
+    assert (pause.topic, read(pause.value)) == ("controls", SendingPaused(appeal_id=APPEAL, decided_at=NOW))
     assert appeals.status(connection, APPEAL) == "paused"
     assert _told(connection) == [PauseAppeal(given_by="officer", appeal_id=APPEAL)]
 

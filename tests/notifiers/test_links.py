@@ -268,7 +268,7 @@ PDUS = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(PDUS, st.binary(max_size=60)), max_size=8), st.integers(1, 50))
 def test_whatever_comes_and_however_it_is_cut_nothing_is_raised(pieces, size):
     async def story() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rehearsal.smsc import wire
@@ -23,7 +23,6 @@ def answer(sequence: int) -> bytes:
     return struct.pack(">IIIIB", 17, wire.DELIVER_SM_RESP, 0, sequence, 0)
 
 
-@settings(deadline=None)
 @given(st.lists(STRETCH, min_size=1, max_size=6))
 def test_columns_say_what_single_messages_say(stretches: list[tuple[str, str, int]]) -> None:
     pdus = [submit(number, text) for number, text, count in stretches for _ in range(count)]

@@ -158,8 +158,8 @@ EXAMPLES: tuple[Message, ...] = (
     ),
     dispatch.AnswerReply(given_by="replies", reply_id="m-1", appeal_id=APPEAL, draft=DRAFT),
     dispatch.SendingStopped(appeal_id=APPEAL),
-    dispatch.SendingPaused(appeal_id=APPEAL),
-    dispatch.SendingResumed(appeal_id=APPEAL),
+    dispatch.SendingPaused(appeal_id=APPEAL, decided_at=NIGHT),
+    dispatch.SendingResumed(appeal_id=APPEAL, decided_at=NIGHT),
     dispatch.OptedOut(member_id=7, purpose=Purpose.BLOOD, channel=Channel.SMS),
     dispatch.MemberErased(member_id=7),
     dispatch.DeliveryReported(

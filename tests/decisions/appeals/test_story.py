@@ -350,11 +350,14 @@ def test_who_was_told_that_it_is_closed_is_not_told_again():
 def test_a_pause_holds_everything_back_and_a_resume_goes_on():
     night = Night(launch(batch_size=10, release_ahead=20))
     _asking(night, 40, 0)
-    assert night.hear(PAUSE) == [SendingPaused(appeal_id=APPEAL), AppealPaused(appeal_id=APPEAL, by="officer")]
+    holding, fact = night.hear(PAUSE)
+    assert holding == SendingPaused(appeal_id=APPEAL, decided_at=night.state.moment)
+    assert fact == AppealPaused(appeal_id=APPEAL, by="officer")
     assert night.hear(sent(0, 0, 1), PAUSE) == []
     assert next_due(night.state) == night.state.launch.deadline
     resuming, fact, *batches = night.hear(RESUME)
-    assert (resuming, fact) == (SendingResumed(appeal_id=APPEAL), AppealResumed(appeal_id=APPEAL, by="officer"))
+    assert resuming == SendingResumed(appeal_id=APPEAL, decided_at=night.state.moment)
+    assert fact == AppealResumed(appeal_id=APPEAL, by="officer")
     assert _batches(batches) == [(1, 0, 2), (1, 0, 3)]
     assert night.hear(RESUME) == []
 

@@ -14,7 +14,7 @@ from schemas.words import Answer, Policy
 from tests.decisions.appeals.samples import APPEAL, MINUTE, NIGHT, answered, launch, screened
 from tests.decisions.appeals.world import World, canonical
 
-QUIET = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUIET = settings(derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 # Hypothesis draws and shrinks the appeal and the length of the night; what happens in it comes from a seed, since its
 # own randoms prefer so simple nights that hardly any appeal is filled.
 RANDOM = st.integers(0, 2**32).map(Random)

@@ -15,9 +15,7 @@ from tests.registry.audience.people import CRITERIA, FOR_AB, NOW, PERSONS, Perso
 
 NOBODY = np.empty(0, np.int64)
 CHANGES = st.lists(st.one_of(PERSONS, st.tuples(st.integers(0, 30), PERSONS)), max_size=6)
-same_database = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+same_database = settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def change(connection: Connection, member: int, person: Person) -> None:

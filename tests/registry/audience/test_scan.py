@@ -21,7 +21,7 @@ from tests.registry.audience.people import CRITERIA, FOR_AB, PERSONS, Person, fo
 NOBODY = np.empty(0, np.int64)
 # The database is emptied by every example itself.
 same_database = settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

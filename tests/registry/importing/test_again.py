@@ -159,7 +159,7 @@ def test_members_with_one_mobile_are_marked_and_unmarked_as_it_comes_and_goes(re
     assert registry.members("mobile_shared") == [(False,), (False,), (False,)]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(st.dictionaries(st.integers(0, 5), st.none() | st.integers(0, 2), min_size=1), min_size=1))
 def test_whoever_has_what_is_what_the_last_files_said_and_shared_numbers_are_marked(registry: Registry, files):
     with registry.database.transaction() as connection:

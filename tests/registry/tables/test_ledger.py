@@ -68,7 +68,7 @@ def test_gaps_lie_between_claims_and_records(connection: Connection):
     assert ledger.standing(connection, [BATCH, other, "c"])[other].gaps(50) == [(0, 35), (40, 50)]
 
 
-@settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.sets(st.integers(1, 59)), touched=st.lists(st.integers(0, 3), min_size=60, max_size=60))
 def test_gaps_are_exactly_what_is_left(sqlite_database: Database, cuts: set[int], touched: list[int]):
     edges = [0, *sorted(cuts), 60]
