@@ -1,8 +1,8 @@
 """The audience agent: each shard of the members, held in columns, counts and selects when the decider asks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 
@@ -12,8 +12,10 @@ from sqlalchemy import Connection
 from agents.patience import patient
 from agents.routes import post
 from registry import outbox, selections
+from registry.audience.contacts import Contacts
 from registry.audience.index import AudienceIndex
 from registry.database import Database
+from registry.errors import DatabaseUnreachable
 from registry.ledger_copy import LedgerCopy, Selected
 from schemas.appeals import ShardCounted, ShardSelected
 from schemas.audience import InviteShard, ScanShard
@@ -25,15 +27,19 @@ SCAN_SECONDS = Histogram(
     "Time to filter and count one shard",
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
 )
+_FOLLOW_SECONDS = 30.0
 MEMBERS = Gauge("muster_audience_members", "Members that this worker holds in columns")
 
 
 class Audience:
     """The shards that this worker has been asked about; each is loaded once and catches up before every answer."""
 
-    def __init__(self, database: Database, shards: int) -> None:
+    def __init__(
+        self, database: Database, shards: int, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._database = database
         self._shards = shards
+        self._sleep = sleep
         self._indexes: dict[int, AudienceIndex] = {}
         self._locks = [asyncio.Lock() for _ in range(shards)]
 
@@ -43,6 +49,18 @@ class Audience:
         for shard, index in enumerate(await self._database.read(load)):
             self._indexes.setdefault(shard, index)
         MEMBERS.set(sum(len(known) for known in self._indexes.values()))
+
+    def contacts(self) -> Contacts:
+        """Where messages to these members go, once all shards are loaded."""
+        return Contacts(self._database, self._indexes, self._shards)
+
+    async def follow(self) -> None:
+        """Catch up now and then, until cancelled, also while nobody asks: who has been erased is forgotten here, too."""
+        while True:
+            await self._sleep(_FOLLOW_SECONDS)
+            for shard in tuple(self._indexes):
+                with suppress(DatabaseUnreachable):
+                    await self.caught_up(shard)
 
     async def caught_up(self, shard: int) -> AudienceIndex:
         """The index of a shard with every change that was committed before this call."""

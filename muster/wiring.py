@@ -96,6 +96,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
             clock.now,
             lambda: uuid.uuid4().hex,
             parts.copy,
+            audience.contacts(),
         )
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
         apps = _attach(parts, shared, audience, lanes)
@@ -107,6 +108,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
             partial(join_beside, settings),
             leases.run,
             partial(_listen, settings.log, gate),
+            audience.follow,
         )
         if with_site and settings.email is not None and settings.http_port:
             await stack.enter_async_context(open_site(settings, settings.email, database, clock.now))

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
 from itertools import compress
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -138,7 +139,18 @@ def open_batches(
     return opened
 
 
-def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> list[Claimed | Turned | Begun]:
+class AddressBook(Protocol):
+    """Where messages to members go: the members themselves, or what a worker knows of them."""
+
+    def addresses(
+        self, connection: Connection, member_ids: Sequence[int], *, channel: Channel, purpose: Purpose
+    ) -> Addresses:
+        """See `registry.addresses.addresses`."""
+
+
+def claim_ranges(
+    connection: Connection, asks: Sequence[Ask], now: datetime, book: AddressBook = address_book
+) -> list[Claimed | Turned | Begun]:
     """Claim these positions and read where their messages go.
 
     A claim that is there already under the same token is ours: its commit got no answer, and it is asked for again.
@@ -164,7 +176,7 @@ def claim_ranges(connection: Connection, asks: Sequence[Ask], now: datetime) -> 
             good.append((ask, claimed))
     taken = ledger.claim(connection, [_claim(ask) for ask, _ in good], now)
     good = [(ask, claimed) for ask, claimed in good if ask.token not in taken]
-    _read_addresses(connection, good)
+    _read_addresses(connection, good, book)
     for ask, claimed in good:
         if ask.batch.again:
             _spare(connection, ask, claimed)
@@ -248,7 +260,7 @@ def _claim(ask: Ask) -> Claim:
     return Claim(ask.range, batch.appeal_id or "", batch.wave, lease.owner, lease.epoch, ask.token)
 
 
-def _read_addresses(connection: Connection, good: Sequence[tuple[Ask, Claimed]]) -> None:
+def _read_addresses(connection: Connection, good: Sequence[tuple[Ask, Claimed]], book: AddressBook) -> None:
     """One query for all ranges that ask for the same kind of address."""
     kinds: defaultdict[tuple[Channel, Purpose], list[tuple[Ask, Claimed]]] = defaultdict(list)
     answers: list[tuple[Ask, Claimed]] = []
@@ -261,7 +273,7 @@ def _read_addresses(connection: Connection, good: Sequence[tuple[Ask, Claimed]])
     _read_replies(connection, answers)
     for (channel, purpose), asks in kinds.items():
         wanted = [member_id for ask, _ in asks for member_id in ask.members]
-        found = address_book.addresses(connection, wanted, channel=channel, purpose=purpose)
+        found = book.addresses(connection, wanted, channel=channel, purpose=purpose)
         first = 0
         for ask, claimed in asks:
             last = first + len(ask.members)

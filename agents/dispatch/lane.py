@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from agents.dispatch.batch import Batch, batch_of
 from agents.dispatch.claims import (
+    AddressBook,
     Ask,
     Begun,
     Claimed,
@@ -35,6 +36,7 @@ from agents.dispatch.selected import Selected
 from agents.gather import Gather
 from agents.patience import patient, persist
 from notifiers.ports import Letter, Notifier, Outcomes, State
+from registry import addresses as address_book
 from registry import ledger
 from registry.database import Database
 from registry.leases import Lease
@@ -64,6 +66,7 @@ class Dispatch:
     now: Callable[[], datetime]
     new_token: Callable[[], str]
     copy: LedgerCopy
+    book: AddressBook = address_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +318,7 @@ class Lane:
         return open_batches(connection, openings, self._shared.now())
 
     def _claim_ranges(self, connection: Connection, asks: Sequence[Ask]) -> list[Claimed | Turned | Begun]:
-        answers = claim_ranges(connection, asks, self._shared.now())
+        answers = claim_ranges(connection, asks, self._shared.now(), self._shared.book)
         # In this transaction, so that no byte leaves of which only the ledger knows.
         self._shared.copy.append(copied(asks, answers))
         return answers

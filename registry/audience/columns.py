@@ -1,7 +1,8 @@
-"""How a member lies in memory: a few numbers each, and nothing that identifies a person but the surrogate id.
+"""How a member lies in memory: a few numbers each; of what identifies a person the surrogate id and the mobile number.
 
-Everything that a wave may select by is a field here; nothing else is.  The database packs the fields into few whole
-numbers per member, because a number that crosses into Python one by one costs more than reading it from the disk.
+Everything that a wave may select by is a field here, and what a text message needs to leave; nothing else is.  The
+database packs the fields into few whole numbers per member, because a number that crosses into Python one by one costs
+more than reading it from the disk.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ LANGUAGE_CODES: Final = {Language.CHINESE: 1, Language.ENGLISH: 2}
 # Whatever is no e-mail goes to the mobile number.
 REACH_BITS: Final = {Channel.SMS: 1, Channel.EMAIL: 2}
 
+# A mobile number is +86, a 1 and ten digits: counted from here those ten take 34 bits, and none of them is 0.
+FIRST_MOBILE: Final = 10**10
+_DIGITS_AFTER: Final = len("+86") + 1  # where they begin, as SQL counts
+
 _DAY_BITS: Final = 22  # date.max.toordinal() is below 2**22
 _WORD_BITS: Final = 63  # the sign stays out of it
 _PERMISSION_BITS: Final = max(blocking(purpose, channel) for purpose, channel in product(Purpose, Channel)).bit_length()
@@ -46,6 +51,7 @@ _BITS: Final = {
     "consents": _PERMISSION_BITS,
     "opt_outs": _PERMISSION_BITS,
     "number_opt_outs": _PERMISSION_BITS,
+    "mobile": 34,
 }
 # Ids are handed on as they are; `skills` are numbers of `registry.audience.skills`, which no database knows.
 _UNPACKED: Final[dict[str, type[np.signedinteger[Any]]]] = {"id": np.int64, "skills": np.int32}
@@ -174,6 +180,7 @@ def _fields(dialect: str) -> dict[str, ColumnElement[Any]]:
         "consents": columns.consents,
         "opt_outs": columns.opt_outs,
         "number_opt_outs": columns.number_opt_outs,
+        "mobile": func.coalesce(cast(func.substr(columns.mobile, _DIGITS_AFTER), BigInteger) - FIRST_MOBILE, 0),
         "reach": by_sms + by_email,
         "district": func.coalesce(cast(columns.district, Integer), 0),
         "sex": _coded(columns.sex, SEX_CODES),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from decisions.shards import BUCKETS, shards_of
 from registry import revisions
-from registry.audience.columns import LANGUAGE_CODES, RHD_CODES, Columns, Ints, query, unpacked
+from registry.audience.columns import LANGUAGE_CODES, RHD_CODES, TYPES, Columns, Ints, query, unpacked
 from registry.audience.exclusion import Mask, exclusions
 from registry.audience.order import shuffled
 from registry.audience.reasons import Exclusion
@@ -47,6 +47,7 @@ class AudienceIndex:
         self._columns = columns
         self._revision = revision
         self._skills = SkillSets()
+        self._catching_up = Lock()
         self._steady = Lock()  # nobody counts while columns change
 
     @classmethod
@@ -79,23 +80,29 @@ class AudienceIndex:
     def nbytes(self) -> int:
         return self._columns.nbytes
 
+    @property
+    def revision(self) -> int:
+        """Up to where it has caught up."""
+        return self._revision
+
     def catch_up(self, connection: Connection) -> int:
         """Take in every change that was committed before this transaction began; how many members changed.
 
-        Only one thread at a time may call it.
+        The transaction may not have changed members itself: if it came to nothing, its revision would be somebody else's.
         """
-        latest = revisions.latest(connection)
-        if latest <= self._revision:
-            return 0
-        news = (MEMBERS.c.revision > self._revision, _in_shards([self._shard], self._shards))
-        changed = unpacked(numbers(connection, query(connection, *news)))
-        if len(changed):
-            skilled = _skilled(connection, *news)
-            with self._steady:
-                self._learn_skills(changed, skilled)
-                self._columns = self._columns.put(changed)
-        self._revision = latest
-        return len(changed)
+        with self._catching_up:
+            latest = revisions.latest(connection)
+            if latest <= self._revision:
+                return 0
+            news = (MEMBERS.c.revision > self._revision, _in_shards([self._shard], self._shards))
+            changed = unpacked(numbers(connection, query(connection, *news)))
+            if len(changed):
+                skilled = _skilled(connection, *news)
+                with self._steady:
+                    self._learn_skills(changed, skilled)
+                    self._columns = self._columns.put(changed)
+            self._revision = latest
+            return len(changed)
 
     def scan(self, criteria: Criteria, asked: Ints) -> Scan:
         """Who fits, counted; `asked` are the ids that earlier waves of the appeal have asked."""
@@ -139,6 +146,15 @@ class AudienceIndex:
         """Those of these members, in their order, who share their mobile with another one."""
         with self._steady:
             return ids[_among(ids, self._columns["id"][self._columns["shared"] != 0])]
+
+    def look_up(self, ids: Ints, names: Sequence[str]) -> tuple[dict[str, NDArray[Any]], Mask]:
+        """These fields of these members, in their order, and who of them is known and has not been erased."""
+        with self._steady:
+            at, known = self._columns.positions(ids)
+            if not len(self._columns):
+                return {name: np.zeros(len(ids), TYPES[name]) for name in names}, known
+            living: Mask = known & (self._columns["alive"][at] != 0)
+            return {name: self._columns[name][at] for name in names}, living
 
     def languages(self, ids: Ints) -> dict[Language, int]:
         """How many of these members read which language."""
