@@ -67,7 +67,8 @@ class Relay:
             stale = True
             while True:
                 self._nudged.clear()
-                stale = watch.changed() or stale
+                # Most commits are claims and records, after which nothing waits.
+                stale = stale or (watch.changed() and watch.may_hold(outbox.OUTBOX.name))
                 if stale:
                     stale = await self._publish_waiting(ensure_alone)
                 if not stale:

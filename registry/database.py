@@ -86,6 +86,16 @@ class Watch:
         before, self._seen = self._seen, now
         return bool(now != before)
 
+    def may_hold(self, table: str) -> bool:
+        """Whether there may be rows in this table; on PostgreSQL the answer is always yes, too."""
+        if self._connection is None:
+            return True
+        try:
+            (found,) = self._connection.execute(f"select exists (select 1 from {table})").fetchone()  # noqa: S608 - ours
+        except sqlite3.Error:
+            return True
+        return bool(found)
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

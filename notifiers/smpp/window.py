@@ -18,7 +18,7 @@ FIRST_LIMIT: Final = 64
 LEAST_LIMIT: Final = 8
 URGENT_SHARE: Final = 10
 STEEPEST: Final = 0.5
-FAIR_PART: Final = 3  # so that one range is claimed, one is sent and one is recorded at a time
+FAIR_PART: Final = 2  # one range is claimed or recorded while another is sent
 
 Waiter = tuple[int, "asyncio.Future[int]"]
 

@@ -25,7 +25,16 @@ def test_a_commit_is_told_once(sqlite_database: Database):
         assert not watch.changed()
 
 
+def test_an_empty_table_is_told_from_one_with_rows(sqlite_database: Database):
+    with sqlite_database.watch() as watch:
+        assert not watch.may_hold("leases")
+        _commit(sqlite_database)
+        assert watch.may_hold("leases")
+        assert watch.may_hold("there is no such table")  # who then reads it learns what is wrong
+
+
 def test_where_nobody_can_tell_the_answer_is_yes(postgres_database: Database):
     with postgres_database.watch() as watch:
         assert watch.changed()
         assert watch.changed()
+        assert watch.may_hold("leases")
