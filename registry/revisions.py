@@ -20,6 +20,9 @@ REVISIONS = Table(
 )
 
 
+LATEST = "select revision from revisions"
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """The revision that all changes of one transaction carry, and the first of the ids that were asked for."""
