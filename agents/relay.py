@@ -68,7 +68,7 @@ class Relay:
             while True:
                 self._nudged.clear()
                 # Most commits are claims and records, after which nothing waits.
-                stale = stale or (watch.changed() and watch.may_hold(outbox.OUTBOX.name))
+                stale = stale or (watch.changed() and self._database.peek(outbox.WAITS) != 0)
                 if stale:
                     stale = await self._publish_waiting(ensure_alone)
                 if not stale:

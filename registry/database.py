@@ -87,16 +87,6 @@ class Watch:
         before, self._seen = self._seen, now
         return bool(now != before)
 
-    def may_hold(self, table: str) -> bool:
-        """Whether there may be rows in this table; on PostgreSQL the answer is always yes, too."""
-        if self._connection is None:
-            return True
-        try:
-            (found,) = self._connection.execute(f"select exists (select 1 from {table})").fetchone()  # noqa: S608 - ours
-        except sqlite3.Error:
-            return True
-        return bool(found)
-
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -131,7 +121,11 @@ class Database:
             return work(connection)
 
     def peek(self, statement: str) -> int | None:
-        """The number that this gives on SQLite, as committed, in a few microseconds; none when there is none to be had."""
+        """The number that this gives, as committed, in a few microseconds.  None where it takes a transaction to know: there
+        is no such number, it cannot be read, or the database is PostgreSQL.
+        """  # noqa: D205
+        if not self.is_sqlite:
+            return None
         with self._peeking:
             if self._peeker is None:
                 file = str(self.engine.url.database)

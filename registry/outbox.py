@@ -47,6 +47,8 @@ OUTBOX = Table(
     sqlite_autoincrement=True,
 )
 
+WAITS = f"select exists (select 1 from {OUTBOX.name})"  # noqa: S608 - no value of anybody's in it
+
 SEEN = Table(
     "seen",
     METADATA,

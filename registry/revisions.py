@@ -19,8 +19,8 @@ REVISIONS = Table(
     Column("next_id", Integer, nullable=False, server_default=text("1")),
 )
 
-
-LATEST = "select revision from revisions"
+_LATEST = select(REVISIONS.c.revision)
+LATEST = str(_LATEST)  # for `Database.peek`
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +55,4 @@ def take(connection: Connection, *, ids: int = 0) -> Turn:
 
 def latest(connection: Connection) -> int:
     """The revision up to which everything is visible; 0 before the first member."""
-    return connection.execute(select(REVISIONS.c.revision)).scalar() or 0
+    return connection.execute(_LATEST).scalar() or 0

@@ -49,11 +49,12 @@ class Contacts:
         shard_of_each = shards_of(ids, self._shards)
         wanted = np.unique(shard_of_each).tolist()
         self._catch_up(connection, [self._indexes[shard] for shard in wanted])
+        forbidden, asked = blocking(purpose, channel), needed(purpose, channel)
         for shard in wanted:
             here = np.flatnonzero(shard_of_each == shard) if len(wanted) > 1 else slice(None)
             found, living = self._indexes[shard].look_up(ids[here], _FIELDS)
-            refused = ((found["opt_outs"] | found["number_opt_outs"]) & blocking(purpose, channel)) != 0
-            agreed = (found["consents"] & needed(purpose, channel)) == needed(purpose, channel)
+            refused = ((found["opt_outs"] | found["number_opt_outs"]) & forbidden) != 0
+            agreed = (found["consents"] & asked) == asked
             reached = agreed & (found["reach"] & REACH_BITS[Channel.SMS] != 0)
             verdict = np.where(reached, _WELCOME[found["language"]], ord(NOBODY))
             verdict[refused] = ord(OPTED_OUT)
@@ -65,7 +66,9 @@ class Contacts:
 
     def _catch_up(self, connection: Connection, indexes: Sequence[AudienceIndex]) -> None:
         # On SQLite functions share a transaction: by `connection` they would see what may still come to nothing.
-        latest = self._database.peek(revisions.LATEST) if self._database.is_sqlite else revisions.latest(connection)
+        latest = self._database.peek(revisions.LATEST)
+        if latest is None:
+            latest = revisions.latest(connection)
         if all(index.revision == latest for index in indexes):
             return
         with self._database.snapshot() as committed:
