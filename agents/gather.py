@@ -17,6 +17,7 @@ class Gather(Generic[T, R]):
     """Writes all that has queued up while the last commit was under way, in order, `limit` items at most.
 
     While the database is away the same items are tried again: nobody overtakes them, and nobody who waits is told.
+    A group that fails is written one by one, so that only the item that made it fail does.
     """
 
     def __init__(
@@ -36,25 +37,35 @@ class Gather(Generic[T, R]):
 
     async def add(self, item: T) -> R:
         """What `write` returned in this item's place, once it is durable.  Raises what the transaction raised."""
+        return await self.put(item)
+
+    def put(self, item: T) -> asyncio.Future[R]:
+        """The same without waiting: the item stands in the queue when this returns."""
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._run())
-        return await done
+        return done
 
     async def _run(self) -> None:
+        await asyncio.sleep(0)  # who goes on by what woke this item's owner belongs to the same commit
         while self._waiting:
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-            try:
-                results = await self._commit([item for item, _ in group])
-            except Exception as exc:  # noqa: BLE001 - handed to everybody who waits for this commit
-                for _, done in group:
-                    if not done.cancelled():
-                        done.set_exception(exc)
-            else:
-                for (_, done), result in zip(group, results, strict=True):
-                    if not done.cancelled():
-                        done.set_result(result)
+            await self._settle(group)
+
+    async def _settle(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._commit([item for item, _ in group])
+        except Exception as exc:  # noqa: BLE001 - handed to whoever waits for this commit
+            if len(group) > 1:
+                for one in group:  # one item's bug is not its neighbours'
+                    await self._settle([one])
+            elif not group[0][1].cancelled():
+                group[0][1].set_exception(exc)
+        else:
+            for (_, done), result in zip(group, results, strict=True):
+                if not done.cancelled():
+                    done.set_result(result)
 
     async def _commit(self, items: Sequence[T]) -> Sequence[R]:
         def write() -> Awaitable[Sequence[R]]:

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY, Gauge
 
 from agents.appeals import DecideAppeal
 from agents.audience import AnswerScans, Audience
+from agents.dispatch.entries import Entries
 from agents.dispatch.gate import Gate
 from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
@@ -93,10 +94,8 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
             gate,
             leases,
             Selected(database, parts.copy),
-            clock.now,
             lambda: uuid.uuid4().hex,
-            parts.copy,
-            audience.contacts(),
+            Entries(database, clock.now, parts.copy, audience.contacts()),
         )
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
         apps = _attach(parts, shared, audience, lanes)

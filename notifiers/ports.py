@@ -146,7 +146,7 @@ class Window(Protocol):
         """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`."""
 
     def give_back(self, places: int) -> None:
-        """The records have committed: the places are free."""
+        """The places are free: who takes them claims in, or after, the transaction that records who had them."""
 
 
 class Notifier(Protocol):

@@ -1,14 +1,13 @@
-"""The transactions of dispatch: opening a batch, claiming a range of it, recording what became of ranges.
+"""Opening a batch, and claiming a range of it.
 
 Everything that must be true when the first byte leaves is read here, afresh, in the transaction that writes the claim.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from hashlib import blake2b
 from itertools import compress
 from typing import Protocol
 
@@ -16,16 +15,14 @@ from sqlalchemy import Connection
 
 from agents.dispatch.again import known_meanwhile
 from agents.dispatch.batch import Batch
-from agents.routes import post
+from agents.dispatch.records import Orphaned
 from registry import addresses as address_book
-from registry import appeals, leases, ledger, ledger_copy, outbox, replies
+from registry import appeals, leases, ledger, replies
 from registry.addresses import Addresses
 from registry.leases import Lease
-from registry.ledger import Claim, Fate, Range, Record
-from schemas.appeals import BatchOutcome, BatchRepeated, BatchSent, RepeatOutcome
+from registry.ledger import Claim, Fate, Range
 from schemas.words import WRITTEN, Channel, Language, Purpose
 
-SOURCE = "/muster/dispatch"
 _UNREACHED = {address_book.NOBODY: Fate.NO_ADDRESS, address_book.OPTED_OUT: Fate.OPTED_OUT}
 
 
@@ -98,44 +95,28 @@ class Claimed:
     gateway_ids: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A record to write, the last one of its batch if `final`, and addresses that the gateway refused for good."""
-
-    batch: Batch
-    record: Record
-    final: bool
-    refused_for_good: tuple[tuple[int, int], ...] = ()  # (member, status)
-    whole: bool = False  # the record covers the whole batch
-
-
 def open_batches(
-    connection: Connection, openings: Sequence[Opening], now: datetime
+    connection: Connection, openings: Sequence[Opening], orphaned: Orphaned
 ) -> list[list[tuple[int, int]] | Turned]:
     """For each batch the positions that are still to be claimed.
 
-    Ranges that a dead owner claimed and never recorded are named uncertain first.
+    Ranges that a dead owner claimed and never recorded are added to `orphaned`, to be named uncertain in this transaction.
     """
+    if not openings:
+        return []
     held = leases.held(connection, {opening.lease for opening in openings})
     standing = ledger.standing(connection, [opening.batch.id for opening in openings])
-    lost: list[Record] = []
-    over: list[Batch] = []
     opened: list[list[tuple[int, int]] | Turned] = []
     for opening in openings:
         if opening.lease not in held:
             opened.append(Turned.LEASE_LOST)
             continue
         found = standing.get(opening.batch.id, ledger.UNTOUCHED)
-        orphans = [orphan for orphan in found.orphans if orphan.token not in opening.mine]
-        lost += [_uncertain(opening.batch, orphan.range) for orphan in orphans]
+        orphans = [orphan.range for orphan in found.orphans if orphan.token not in opening.mine]
         gaps = found.gaps(opening.size)
         # A second attempt may mean nobody any more; that is told too.
-        if (orphans or not opening.size) and not gaps and opening.batch.mass:
-            over.append(opening.batch)
+        orphaned.add(opening.batch, orphans, over=not gaps and bool(orphans or not opening.size))
         opened.append(gaps)
-    ledger.record(connection, lost, now)
-    if over:
-        _tell_sent(connection, over, now)
     return opened
 
 
@@ -149,12 +130,14 @@ class AddressBook(Protocol):
 
 
 def claim_ranges(
-    connection: Connection, asks: Sequence[Ask], now: datetime, book: AddressBook = address_book
+    connection: Connection, asks: Sequence[Ask], orphaned: Orphaned, now: datetime, book: AddressBook
 ) -> list[Claimed | Turned | Begun]:
-    """Claim these positions and read where their messages go.
+    """Claim these positions and read where their messages go; what `open_batches` says of `orphaned` holds here too.
 
     A claim that is there already under the same token is ours: its commit got no answer, and it is asked for again.
     """
+    if not asks:
+        return []
     opened = [ask.batch.id for ask in asks if ask.opening is not None]
     begun = ledger.standing(connection, opened) if opened else {}
     held = leases.held(connection, {ask.lease for ask in asks})
@@ -166,7 +149,7 @@ def claim_ranges(
         if ask.lease not in held:
             answers.append(Turned.LEASE_LOST)
         elif ask.opening and ask.batch.id in begun and not begun[ask.batch.id].only(ask.token):
-            answers.append(_opened(open_batches(connection, [ask.opening], now)[0]))
+            answers.append(_opened(open_batches(connection, [ask.opening], orphaned)[0]))
         elif ask.batch.mass and ask.batch.appeal_id not in still_open:
             answers.append(Turned.CLOSED)
         else:
@@ -183,76 +166,8 @@ def claim_ranges(
     return [Turned.TAKEN if isinstance(answer, Claimed) and answer.token in taken else answer for answer in answers]
 
 
-def copied(asks: Sequence[Ask], answers: Sequence[Claimed | Turned | Begun]) -> Iterator[ledger_copy.Claimed]:
-    """What the ledger copy must know before these claims commit."""
-    for ask, answer in zip(asks, answers, strict=True):
-        if isinstance(answer, Claimed):
-            span, batch = answer.range, ask.batch
-            yield ledger_copy.Claimed(span.batch_id, span.first, span.last, batch.appeal_id or "", batch.wave)
-
-
 def _opened(gaps: list[tuple[int, int]] | Turned) -> Turned | Begun:
     return gaps if isinstance(gaps, Turned) else Begun(gaps)
-
-
-def record_ranges(connection: Connection, finished: Sequence[Finished], now: datetime) -> list[None]:
-    """Write the records, and tell the decider which batches are done, in one transaction."""
-    ledger.record(connection, [item.record for item in finished], now)
-    for item in finished:
-        for member_id, status in item.refused_for_good:
-            address_book.record_failure(connection, item.batch.draft.channel, [member_id], status, now)
-    done = [item for item in finished if item.final and item.batch.mass]
-    if done:
-        whole = {item.batch.id: item.record.fates for item in done if item.whole}
-        _tell_sent(connection, [item.batch for item in done], now, whole)
-    return [None] * len(finished)
-
-
-def _tell_sent(
-    connection: Connection, batches: Sequence[Batch], now: datetime, known: dict[str, bytes] | None = None
-) -> None:
-    """One `BatchSent` per wave for these batches, and one `BatchRepeated` for those that were second attempts."""
-    waves: dict[tuple[str, int, bool], list[BatchOutcome]] = {}
-    for batch in batches:
-        fates = (known or {}).get(batch.id)
-        if fates is None:
-            fates = b"".join(record.fates for record in ledger.records_of(connection, batch.id))
-        waves.setdefault((batch.appeal_id or "", batch.wave, batch.again), []).append(_outcome(batch, fates))
-    outbox.put(
-        connection,
-        [
-            post(
-                BatchRepeated(appeal_id=appeal_id, wave=wave, batches=tuple(outcomes))
-                if again
-                else BatchSent(appeal_id=appeal_id, wave=wave, batches=tuple(outcomes)),
-                event_id=f"{appeal_id}/{wave}/{'repeated' if again else 'sent'}/{_digest(outcomes)}",
-                source=SOURCE,
-                time=now,
-            )
-            for (appeal_id, wave, again), outcomes in waves.items()
-        ],
-    )
-
-
-def _digest(outcomes: Sequence[BatchOutcome]) -> str:
-    """A name for these outcomes: told again, they are the same event."""
-    told = ";".join(outcome.model_dump_json() for outcome in outcomes)
-    return blake2b(told.encode(), digest_size=12).hexdigest()
-
-
-def _outcome(batch: Batch, fates: bytes) -> BatchOutcome:
-    assert batch.slice is not None
-    told = BatchOutcome(
-        shard=batch.slice.shard,
-        batch=batch.slice.number,
-        sent=fates.count(Fate.SENT) + fates.count(Fate.SHARED),
-        refused=fates.count(Fate.REFUSED) + fates.count(Fate.NO_ADDRESS),
-        uncertain=fates.count(Fate.UNCERTAIN),
-        withdrawn=fates.count(Fate.WITHDRAWN),
-        opted_out=fates.count(Fate.OPTED_OUT),
-        messages=fates.count(Fate.SENT),
-    )
-    return RepeatOutcome(**dict(told), spared=fates.count(Fate.SPARED)) if batch.again else told
 
 
 def _claim(ask: Ask) -> Claim:
@@ -352,8 +267,3 @@ def _read_replies(connection: Connection, answers: Sequence[tuple[Ask, Claimed]]
             continue
         usual = Language.CHINESE if Language.CHINESE in texts else next(iter(texts))
         claimed.groups[languages.get(reply.member_id, usual)] = Group((0,), (reply.member_id or 0,), (reply.address,))
-
-
-def _uncertain(batch: Batch, span: Range) -> Record:
-    size = span.last - span.first
-    return Record(span, batch.appeal_id or "", batch.wave, bytes([Fate.UNCERTAIN]) * size, ("",) * size)

@@ -1,47 +1,32 @@
 """A lane: takes commands to send, and for each range of members claims, sends and records, in that order.
 
 Many batches are under way at once; the window of the channel bounds how many members are claimed and not yet recorded,
-which is also how many a crash can leave uncertain.
+which is also how many a crash can leave uncertain.  Its places change hands as soon as the record stands in the queue of
+entries (see `agents.dispatch.entries`).
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from functools import partial
 from weakref import WeakValueDictionary
 
 from prometheus_client import Counter
-from sqlalchemy import Connection
 
 from agents.dispatch.batch import Batch, batch_of
-from agents.dispatch.claims import (
-    AddressBook,
-    Ask,
-    Begun,
-    Claimed,
-    Finished,
-    Group,
-    Opening,
-    Turned,
-    claim_ranges,
-    copied,
-    open_batches,
-    record_ranges,
-)
+from agents.dispatch.claims import Ask, Begun, Claimed, Group, Opening, Turned
+from agents.dispatch.entries import Entries
 from agents.dispatch.gate import Gate
 from agents.dispatch.leases import Leases
+from agents.dispatch.records import Finished
 from agents.dispatch.selected import Selected
-from agents.gather import Gather
 from agents.patience import patient, persist
 from notifiers.ports import Letter, Notifier, Outcomes, State
-from registry import addresses as address_book
 from registry import ledger
 from registry.database import Database
 from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
-from registry.ledger_copy import LedgerCopy
 from schemas.dispatch import AnswerReply, RepeatBatch, SendBatch, TellMembers
 from schemas.words import Channel, Language
 from streams.errors import Busy
@@ -49,7 +34,6 @@ from streams.inbox import Delivery
 
 MEMBERS = Counter("muster_dispatch_members_total", "Members that dispatch is done with", ["lane", "fate"])
 _FINISH_SECONDS = 5.0  # what is claimed and not recorded by then becomes uncertain
-_RANGES_AT_ONCE = 16  # in one transaction: more would make the others wait
 _TRIES = 5  # of a range whose lease ends again and again while it is being sent
 Letters = list[tuple[Language, Group]]
 
@@ -63,24 +47,25 @@ class Dispatch:
     gate: Gate
     leases: Leases
     selected: Selected
-    now: Callable[[], datetime]
     new_token: Callable[[], str]
-    copy: LedgerCopy
-    book: AddressBook = address_book
+    entries: Entries
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Who is meant by a batch, and where its last gap ends: with the range that ends there the batch is done."""
+@dataclass(slots=True)
+class Run:
+    """A batch being sent: who is meant, where its last gap ends (with the range that ends there it is done), and its records,
+    which stand in the queue or have committed.
+    """  # noqa: D205
 
+    batch: Batch
     members: Sequence[int]
     end: int
+    records: list[asyncio.Future[None]] = field(default_factory=list)
 
-    def ends(self, span: Range) -> bool:
-        return span.last == self.end
-
-    def covers(self, span: Range) -> bool:
-        return span.first == 0 and span.last == len(self.members)
+    def finished(self, record: Record, refused: Sequence[tuple[int, int]] = ()) -> Finished:
+        first, last = record.range.first, record.range.last
+        whole = first == 0 and last == len(self.members)
+        return Finished(self.batch, record, final=last == self.end, refused_for_good=tuple(refused), whole=whole)
 
 
 class Lane:
@@ -94,9 +79,6 @@ class Lane:
         self._all_recorded = asyncio.Event()
         self._all_recorded.set()
         self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._openings = Gather(shared.database, self._open_batches, limit=_RANGES_AT_ONCE)
-        self._claims = Gather(shared.database, self._claim_ranges, limit=_RANGES_AT_ONCE)
-        self._records = Gather(shared.database, self._record_ranges, limit=_RANGES_AT_ONCE)
 
     @patient
     async def __call__(self, delivery: Delivery) -> None:
@@ -118,44 +100,48 @@ class Lane:
 
     async def _send_batch(self, batch: Batch) -> None:
         members = await self._shared.selected.members(batch)
-        gaps = await self._send_first(batch, members)
+        run = Run(batch, members, len(members))
+        gaps = await self._send_first(run)
         for first, last in gaps:
-            await self._send_gap(batch, Range(batch.id, first, last), Extent(members, gaps[-1][1]))
+            run.end = gaps[-1][1]
+            await self._send_gap(run, Range(batch.id, first, last))
+        # Whoever gives up before this need not wait either: a second run opens the batch behind the records of the first.
+        await asyncio.gather(*run.records)
 
-    async def _send_first(self, batch: Batch, members: Sequence[int]) -> list[tuple[int, int]]:
+    async def _send_first(self, run: Run) -> list[tuple[int, int]]:
         """Send what there is room for of a batch that nobody has begun; what is still to be sent of it then."""
+        batch, size = run.batch, len(run.members)
         await self._until_running(batch)
         lease = await self._shared.leases.hold(batch.lease)
-        opening = Opening(batch, len(members), lease, frozenset(self._mine))
-        if not members or self._stopped(batch):
-            opened = await self._openings.add(opening)
+        opening = Opening(batch, size, lease, frozenset(self._mine))
+        if not size or self._stopped(batch):
+            opened = await self._shared.entries.open(opening)
             if isinstance(opened, Turned):
                 raise Busy(f"{batch.lease}: {opened.value}")
             return opened
         window = self._notifier(batch).window
-        places = await window.take(len(members), urgent=self._urgent)
+        places = await window.take(size, urgent=self._urgent)
         try:
-            span = Range(batch.id, 0, places)
-            sent = await self._send_range(batch, span, lease, Extent(members, len(members)), opening)
+            sent = await self._send_range(run, Range(batch.id, 0, places), lease, opening)
         finally:
             window.give_back(places)
         if isinstance(sent, Begun):
             return sent.gaps
         done = places if sent else 0
-        return [(done, len(members))] if done < len(members) else []
+        return [(done, size)] if done < size else []
 
-    async def _send_gap(self, batch: Batch, gap: Range, extent: Extent) -> None:
-        first = gap.first
+    async def _send_gap(self, run: Run, gap: Range) -> None:
+        batch, first = run.batch, gap.first
         while first < gap.last:
             await self._until_running(batch)
             if batch.mass and self._stopped(batch):
-                await self._withdraw(batch, Range(batch.id, first, gap.last), extent)
+                self._withdraw(run, Range(batch.id, first, gap.last))
                 return
             lease = await self._shared.leases.hold(batch.lease)
             window = self._notifier(batch).window
             places = await window.take(gap.last - first, urgent=self._urgent)
             try:
-                done = await self._send_range(batch, Range(batch.id, first, first + places), lease, extent)
+                done = await self._send_range(run, Range(batch.id, first, first + places), lease)
             finally:
                 window.give_back(places)
             if done:
@@ -165,34 +151,42 @@ class Lane:
         if batch.mass and batch.appeal_id:
             await self._shared.gate.until_running(batch.appeal_id)
 
-    async def _send_range(
-        self, batch: Batch, span: Range, lease: Lease, extent: Extent, opening: Opening | None = None
-    ) -> bool | Begun:
-        """Claim, send, record.  False when nothing was done and the same positions are still to be claimed."""
+    async def _send_range(self, run: Run, span: Range, lease: Lease, opening: Opening | None = None) -> bool | Begun:
+        """Claim, send, and put the record into the queue.  False when nothing was done and the same positions are still to be
+        claimed.
+        """  # noqa: D205
         if self._shared.gate.closed:
             raise Busy("this worker ends")
+        batch, recorded = run.batch, None
         token = self._shared.new_token()
         self._mine.add(token)
         self._all_recorded.clear()
         try:
-            members = extent.members[span.first : span.last]
-            claimed = await self._claims.add(Ask(batch, span, members, lease, token, opening))
+            members = run.members[span.first : span.last]
+            claimed = await self._shared.entries.claim(Ask(batch, span, members, lease, token, opening))
             if claimed is Turned.LEASE_LOST or claimed is Turned.TAKEN:
                 raise Busy(f"{batch.lease}: {claimed.value}")
             if isinstance(claimed, Begun):
                 return claimed
             if isinstance(claimed, Turned):
-                await self._withdraw(batch, span, extent)
+                self._withdraw(run, span)
                 return True
             refused = await self._send_claimed(batch, claimed, lease)
             if refused is None:
                 return False
-            await self._record(self._finished(batch, claimed, extent, refused))
+            recorded = self._record(run, _record(batch, span, bytes(claimed.fates), claimed.gateway_ids), refused)
             return True
         finally:
-            self._mine.discard(token)
-            if not self._mine:
-                self._all_recorded.set()
+            if recorded is None:
+                self._forget(token)
+            else:
+                recorded.add_done_callback(lambda _: self._forget(token))
+
+    def _forget(self, token: str) -> None:
+        """The claim with this token has its record, or was never made."""
+        self._mine.discard(token)
+        if not self._mine:
+            self._all_recorded.set()
 
     async def _send_claimed(self, batch: Batch, claimed: Claimed, lease: Lease) -> list[tuple[int, int]] | None:
         """Send what was claimed; the numbers that were refused, or none at all when the claim was taken back.
@@ -286,45 +280,23 @@ class Lane:
     def _stopped(self, batch: Batch) -> bool:
         return batch.mass and self._shared.gate.stopped(batch.appeal_id or "")
 
-    async def _withdraw(self, batch: Batch, span: Range, extent: Extent) -> None:
+    def _withdraw(self, run: Run, span: Range) -> None:
         """These were never claimed and never will be."""
         count = span.last - span.first
-        record = Record(span, batch.appeal_id or "", batch.wave, bytes([Fate.WITHDRAWN]) * count, ("",) * count)
-        await self._record(Finished(batch, record, final=extent.ends(span), whole=extent.covers(span)))
+        self._record(run, _record(run.batch, span, bytes([Fate.WITHDRAWN]) * count, ("",) * count))
 
-    def _finished(self, batch: Batch, claimed: Claimed, extent: Extent, refused: list[tuple[int, int]]) -> Finished:
-        span = claimed.range
-        record = Record(span, batch.appeal_id or "", batch.wave, bytes(claimed.fates), tuple(claimed.gateway_ids))
-        return Finished(
-            batch,
-            record,
-            final=extent.ends(span),
-            refused_for_good=tuple(refused),
-            whole=extent.covers(span),
-        )
-
-    async def _record(self, finished: Finished) -> None:
+    def _record(self, run: Run, record: Record, refused: Sequence[tuple[int, int]] = ()) -> asyncio.Future[None]:
         """Once a message has left, its record is written however long the database takes to come back."""
-        await self._records.add(finished)
+        recorded = self._shared.entries.record(run.finished(record, refused))
+        run.records.append(recorded)
         for fate in Fate:
-            if count := finished.record.fates.count(fate):
+            if count := record.fates.count(fate):
                 MEMBERS.labels(lane=self._name, fate=fate.name.lower()).inc(count)
+        return recorded
 
-    # --- transactions, each for all that has queued up -------------------------------------------------------------
 
-    def _open_batches(
-        self, connection: Connection, openings: Sequence[Opening]
-    ) -> list[list[tuple[int, int]] | Turned]:
-        return open_batches(connection, openings, self._shared.now())
-
-    def _claim_ranges(self, connection: Connection, asks: Sequence[Ask]) -> list[Claimed | Turned | Begun]:
-        answers = claim_ranges(connection, asks, self._shared.now(), self._shared.book)
-        # In this transaction, so that no byte leaves of which only the ledger knows.
-        self._shared.copy.append(copied(asks, answers))
-        return answers
-
-    def _record_ranges(self, connection: Connection, finished: Sequence[Finished]) -> list[None]:
-        return record_ranges(connection, finished, self._shared.now())
+def _record(batch: Batch, span: Range, fates: bytes, gateway_ids: Sequence[str]) -> Record:
+    return Record(span, batch.appeal_id or "", batch.wave, fates, tuple(gateway_ids))
 
 
 def _is_all(letters: Letters, groups: Mapping[Language, Group]) -> bool:

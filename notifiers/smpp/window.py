@@ -72,7 +72,7 @@ class Window:
             raise
 
     def give_back(self, places: int) -> None:
-        """The records have committed: the places are free.  More than were taken is the caller's bug."""
+        """See `ports.Window`.  More than were taken is the caller's bug."""
         if places > self._taken:
             raise ValueError("more places given back than taken")
         self._taken -= places

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Connection
 
 from agents.dispatch.batch import batch_of
-from agents.dispatch.claims import Opening, open_batches
+from agents.dispatch.claims import Opening
+from agents.dispatch.entries import write_entries
 from agents.restoring import Restored, Restoring, doubted, take_stock
 from muster import doubts
 from registry import appeals, leases, ledger, outbox, selections, uncertain
@@ -105,11 +106,11 @@ def test_a_batch_that_is_over_is_told_when_the_decider_releases_it_and_only_once
     lease = leases.acquire(connection, "dispatch-bulk/0", "successor", seconds=30)
     assert lease is not None
     openings = [Opening(batch_of(_order(batch), "dispatch-bulk/0"), SIZE, lease, frozenset()) for batch in (0, 1)]
-    assert open_batches(connection, openings, NOW) == [[], []]
+    assert write_entries(connection, openings, NOW) == [[], []]
     (sent,) = _told(connection)
     assert isinstance(sent, BatchSent)
     assert [(outcome.batch, outcome.sent, outcome.uncertain) for outcome in sent.batches] == [(0, 4, 6), (1, 0, 10)]
-    open_batches(connection, openings, NOW)
+    write_entries(connection, openings, NOW)
     assert _told(connection) == []
 
 

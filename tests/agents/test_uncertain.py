@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import Connection, delete, select, text, update
 
 from agents.dispatch.batch import Batch, batch_of
-from agents.dispatch.claims import Ask, Claimed, Finished, Opening, Turned, claim_ranges, open_batches, record_ranges
+from agents.dispatch.claims import Ask, Claimed, Opening, Turned
+from agents.dispatch.entries import write_entries
+from agents.dispatch.records import Finished
 from agents.settling import settle
 from decisions.appeals.state import AppealState
 from muster import doubts
@@ -200,12 +202,12 @@ def _repeat(connection: Connection, *, owner: str = "worker") -> tuple[Batch, li
 
 
 def _open(connection: Connection, batch: Batch, size: int, lease: Lease) -> list[tuple[int, int]] | Turned:
-    (gaps,) = open_batches(connection, [Opening(batch, size, lease, frozenset())], NOW)
+    (gaps,) = write_entries(connection, [Opening(batch, size, lease, frozenset())], NOW)
     return gaps
 
 
 def _claim(connection: Connection, batch: Batch, members: list[int], lease: Lease) -> Claimed:
-    (claimed,) = claim_ranges(connection, [Ask(batch, Range(batch.id, 0, len(members)), members, lease, "token")], NOW)
+    (claimed,) = write_entries(connection, [Ask(batch, Range(batch.id, 0, len(members)), members, lease, "token")], NOW)
     assert isinstance(claimed, Claimed)
     return claimed
 
@@ -217,7 +219,7 @@ def _asked(claimed: Claimed, members: list[int]) -> list[int]:
 
 def _finish(connection: Connection, batch: Batch, fates: Sequence[Fate]) -> list[Message]:
     record = _record(batch.id, 0, fates)
-    record_ranges(connection, [Finished(batch, record, final=True, whole=True)], NOW)
+    write_entries(connection, [Finished(batch, record, final=True, whole=True)], NOW)
     return _told(connection)
 
 
@@ -287,7 +289,7 @@ def test_a_closed_appeal_asks_nobody(connection: Connection):
     batch, members, lease = _repeat(connection)
     _set_status(connection, "filled")
     span = Range(batch.id, 0, len(members))
-    assert claim_ranges(connection, [Ask(batch, span, members, lease, "token")], NOW) == [Turned.CLOSED]
+    assert write_entries(connection, [Ask(batch, span, members, lease, "token")], NOW) == [Turned.CLOSED]
 
 
 def test_an_attempt_that_finds_nobody_left_is_told(connection: Connection):

@@ -1,0 +1,99 @@
+"""All that dispatch writes into the ledger, in one queue and therefore in one order.
+
+A place of the window is free as soon as the record that frees it stands in this queue: whoever takes it claims behind that
+record, so both commit together, or the record first.  At no moment does the ledger hold more claims without a record than
+the window has places, and yet a range costs one commit, where it would cost two if the next claim waited for the record.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from agents.dispatch.claims import (
+    AddressBook,
+    Ask,
+    Begun,
+    Claimed,
+    Opening,
+    Turned,
+    claim_ranges,
+    open_batches,
+)
+from agents.dispatch.records import Finished, Orphaned, record_ranges
+from agents.gather import Gather
+from registry import addresses as address_book
+from registry import ledger_copy
+from registry.database import Database
+from registry.ledger_copy import LedgerCopy
+
+_AT_ONCE = 32  # in one transaction: more would make the others wait
+Entry = Opening | Ask | Finished
+Opened = list[tuple[int, int]] | Turned
+Answer = Claimed | Turned | Begun
+
+
+class Entries:
+    """The queue of both lanes."""
+
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], datetime],
+        copy: LedgerCopy,
+        book: AddressBook = address_book,
+    ) -> None:
+        self._now = now
+        self._copy = copy
+        self._book = book
+        self._queue: Gather[Entry, Any] = Gather(database, self._write, limit=_AT_ONCE)
+
+    async def open(self, opening: Opening) -> Opened:
+        """What is still to be claimed of the batch, or why nothing may be."""
+        opened: Opened = await self._queue.put(opening)
+        return opened
+
+    async def claim(self, ask: Ask) -> Answer:
+        """The claim, once it is durable; or what is there instead."""
+        answer: Answer = await self._queue.put(ask)
+        return answer
+
+    def record(self, finished: Finished) -> asyncio.Future[None]:
+        """Done once the record is durable.  It stands in the queue when this returns."""
+        return self._queue.put(finished)
+
+    def _write(self, connection: Connection, entries: Sequence[Entry]) -> list[Any]:
+        return write_entries(connection, entries, self._now(), book=self._book, copy=self._copy)
+
+
+def write_entries(
+    connection: Connection,
+    entries: Sequence[Entry],
+    now: datetime,
+    *,
+    book: AddressBook = address_book,
+    copy: LedgerCopy | None = None,
+) -> list[Any]:
+    """Write these, in the caller's transaction; in each one's place what `Entries` answers."""
+    orphaned = Orphaned()
+    openings = [entry for entry in entries if isinstance(entry, Opening)]
+    asks = [entry for entry in entries if isinstance(entry, Ask)]
+    finished = [entry for entry in entries if isinstance(entry, Finished)]
+    opened = open_batches(connection, openings, orphaned)
+    answers = claim_ranges(connection, asks, orphaned, now, book)
+    if copy is not None:
+        # In this transaction, so that no byte leaves of which only the ledger knows.
+        copy.append(_copied(asks, answers))
+    recorded = record_ranges(connection, finished, orphaned, now)
+    results = {Opening: iter(opened), Ask: iter(answers), Finished: iter(recorded)}
+    return [next(results[type(entry)]) for entry in entries]
+
+
+def _copied(asks: Sequence[Ask], answers: Sequence[Claimed | Turned | Begun]) -> Iterator[ledger_copy.Claimed]:
+    """What the ledger copy must know before these claims commit."""
+    for ask, answer in zip(asks, answers, strict=True):
+        if isinstance(answer, Claimed):
+            span, batch = answer.range, ask.batch
+            yield ledger_copy.Claimed(span.batch_id, span.first, span.last, batch.appeal_id or "", batch.wave)
