@@ -36,7 +36,7 @@ def relay_once(database: Database, publisher: Publisher) -> int:
 
 
 class Relay:
-    """Publishes as soon as a transaction of this process has committed, and looks for others' rows in between."""
+    """Publishes as soon as a transaction of this process has left something, and looks for others' rows in between."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Relay:
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
-        """Something may have been put into the outbox."""
+        """Something was put into the outbox."""
         self._nudged.set()
 
     async def run(self) -> None:
@@ -67,7 +67,7 @@ class Relay:
             stale = True
             while True:
                 self._nudged.clear()
-                # Most commits are claims and records, after which nothing waits.
+                # Most commits of others are claims and records, after which nothing waits.
                 stale = stale or (watch.changed() and self._database.peek(outbox.WAITS) != 0)
                 if stale:
                     stale = await self._publish_waiting(ensure_alone)
@@ -88,7 +88,7 @@ class Relay:
         return True
 
     async def _pause(self) -> None:
-        """Until something of ours has committed, or it is time to look whether something of others' has."""
+        """Until something of ours waits, or it is time to look whether something of others' does."""
         try:
             async with asyncio.timeout(self._idle):
                 await self._nudged.wait()

@@ -100,7 +100,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
         apps = _attach(parts, shared, audience, lanes)
         relay = Relay(database, publisher, partial(one_at_a_time, database, "relay"))
-        database.after_commit = relay.nudge
+        database.after_notice = relay.nudge
         services = (
             relay.run,
             Ticker(database, clock.now).run,

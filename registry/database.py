@@ -99,18 +99,23 @@ class Database:
         self.url = url
         self.engine = open_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self.after_commit: Callable[[], None] | None = None  # called in the event loop after every `write`
+        self.after_notice: Callable[[], None] | None = None  # called in the event loop when one was left by a `write`
+        self._noticed = False
         self._peeker: sqlite3.Connection | None = None
         self._peeking = Lock()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="registry-read")
-        self._writers = SQLiteWriter(self.engine) if self.is_sqlite else PoolWriter(self.engine)
+        self._writers = (SQLiteWriter if self.is_sqlite else PoolWriter)(self.engine, self._notice)
 
     async def write(self, work: Work[T]) -> T:
         """What `work` returns, once it is durable.  Raises `DatabaseUnreachable`, or what `work` raised."""
         result = await asyncio.wrap_future(self._writers.submit(work))
-        if self.after_commit is not None:
-            self.after_commit()
+        if self._noticed and self.after_notice is not None:
+            self._noticed = False
+            self.after_notice()
         return result
+
+    def _notice(self) -> None:
+        self._noticed = True
 
     async def read(self, work: Work[T]) -> T:
         """What `work` reads in one snapshot.  Raises `DatabaseUnreachable`, or what `work` raised."""

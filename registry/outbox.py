@@ -27,6 +27,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from registry.columns import Moment, Number
 from registry.lists import among_named, listed
 from registry.metadata import METADATA
+from registry.notices import leave_notice
 from registry.upserts import keeping
 from schemas.envelope import Envelope
 from schemas.outgoing import Outgoing
@@ -78,6 +79,7 @@ def put(connection: Connection, messages: Sequence[Outgoing]) -> None:
     """Leave these for the relay, in this order, in the caller's transaction."""
     if messages:
         connection.execute(_PUT, [_row(message) for message in messages])
+        leave_notice(connection)
 
 
 def _row(message: Outgoing) -> dict[str, object]:

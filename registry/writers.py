@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from registry.errors import DatabaseUnreachable
+from registry.notices import take_notice
 from registry.unreachable import is_unreachable, unreachable_named
 
 T = TypeVar("T")
@@ -21,8 +22,9 @@ _POSTGRES_THREADS = 4
 class PoolWriter:
     """PostgreSQL commits many transactions at once by itself: a few threads, a transaction each."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, on_notice: Callable[[], None]) -> None:
         self._engine = engine
+        self._on_notice = on_notice  # called in a thread of ours, before those who wait hear of their commit
         self._pool = ThreadPoolExecutor(_POSTGRES_THREADS, thread_name_prefix="registry-write")
 
     def submit(self, work: Work[T]) -> Future[T]:
@@ -31,7 +33,11 @@ class PoolWriter:
 
     def _run(self, work: Work[T]) -> T:
         with unreachable_named(), self._engine.begin() as connection:
-            return work(connection)
+            result = work(connection)
+            noticed = take_notice(connection)
+        if noticed:
+            self._on_notice()
+        return result
 
     def close(self) -> None:
         """Finish what was submitted."""
@@ -41,8 +47,9 @@ class PoolWriter:
 class SQLiteWriter:
     """One thread that runs what has queued up in one transaction and commits once for all."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, on_notice: Callable[[], None]) -> None:
         self._engine = engine
+        self._on_notice = on_notice  # called in a thread of ours, before those who wait hear of their commit
         self._queue: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -89,13 +96,20 @@ class SQLiteWriter:
         results: list[tuple[Future[Any], Any]] = []
         try:
             with unreachable_named(), self._engine.begin() as connection:
-                for work, future in group:
-                    self._run_one(connection, work, future, results)
+                if len(group) == 1:  # the transaction is savepoint enough
+                    work, future = group[0]
+                    results.append((future, work(connection)))
+                else:
+                    for work, future in group:
+                        self._run_one(connection, work, future, results)
+                noticed = take_notice(connection)
         except Exception as exc:  # noqa: BLE001 - handed to everybody who waits for this commit
             for _, future in group:
                 if not future.done():
                     future.set_exception(exc)
             return
+        if noticed:
+            self._on_notice()
         for future, result in results:
             future.set_result(result)
 

@@ -229,7 +229,9 @@ class Lane:
     ) -> Letters:
         """Send one letter per language and note what became of it; returns who was held back."""
         letters = [(language, self._listening(batch, claimed, group)) for language, group in letters]
-        results = await asyncio.gather(*(self._send_letter(batch, language, group) for language, group in letters))
+        sending = [self._send_letter(batch, language, group) for language, group in letters]
+        # Nearly always there is one language, and no need of a task for it.
+        results = [await sending[0]] if len(sending) == 1 else await asyncio.gather(*sending)
         held: Letters = []
         for (language, group), outcomes in zip(letters, results, strict=True):
             refused += _note(claimed, group, outcomes)
