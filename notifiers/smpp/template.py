@@ -19,6 +19,7 @@ _SUBMIT_SM: Final = int(Command.SUBMIT_SM)
 _LONGEST_REFERENCE: Final = 255
 _SEQUENCE_AT: Final = 12
 _WORTH_A_TABLE: Final = 8  # rows
+_KEPT: Final = 16  # letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +87,22 @@ def source_address(settings: SMSSettings, slot: int) -> Address:
 
 
 class Composer:
-    """Renders letters, and keeps the latest: a mass letter is sent for every range."""
+    """Renders letters, and keeps the latest few: a mass letter is sent for every range, in each of its languages."""
 
     def __init__(self, settings: SMSSettings) -> None:
         self._settings = settings
-        self._kept: tuple[Letter, bool, Template] | None = None
+        self._kept: dict[tuple[Letter, bool], Template] = {}
 
     def compose(self, letter: Letter, *, concatenation: int, urgent: bool) -> Template:
         """Raises `TextTooLong`; ValueError for a slot or a reference that cannot be sent."""
-        if self._kept is not None and self._kept[:2] == (letter, urgent):
-            return self._kept[2]
+        if kept := self._kept.get((letter, urgent)):
+            return kept
         template = compose(letter, self._settings, concatenation=concatenation, urgent=urgent)
         if template.parts == 1:
             # The parts of a longer message carry a number that no neighbour may have.
-            self._kept = letter, urgent, template
+            if len(self._kept) == _KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[letter, urgent] = template
         return template
 
 
