@@ -10,17 +10,23 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
+from time import monotonic
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from registry.unreachable import unreachable_named
 from registry.writers import PoolWriter, SQLiteWriter, Work
 
 T = TypeVar("T")
 _READERS = 4
+_IDLE_SECONDS = 1.0
+_USED = "used"  # when a connection was last taken from the pool
 # A server that vanished without a word is given up after so long, whatever TCP would wait.
 _POSTGRES_PATIENCE = {
     "connect_timeout": 5,  # seconds
@@ -35,17 +41,29 @@ def open_engine(url: str) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://...`, set up for durability; opens no connection yet."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(
+        engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_size=8,
-            pool_pre_ping=True,
             hide_parameters=True,  # an error's text ends up in a log
             connect_args=_POSTGRES_PATIENCE,
         )
+        event.listen(engine, "checkout", partial(_look_at_idle, engine))
+        return engine
     engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _look_at_idle(engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401
+    """See whether a connection that lay about still lives.  To ask one that was just used costs as much as any statement."""
+    now = monotonic()
+    if now - record.info.get(_USED, now) > _IDLE_SECONDS:
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as exc:
+            raise InvalidatePoolError from exc  # the pool connects anew
+    record.info[_USED] = now
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own object

@@ -207,6 +207,18 @@ async def test_a_server_that_stops_is_named_and_used_again_when_it_returns(
 
 
 @pytest.mark.postgres
+async def test_a_connection_that_lay_idle_while_the_server_restarted_is_not_used(
+    postgres_database: Database, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("registry.database._IDLE_SECONDS", 0.0)
+    await postgres_database.write(_write("before"))
+    postgres.stop()
+    postgres.start()
+    await postgres_database.write(_write("after"))
+    assert await postgres_database.read(_known) == {"before", "after"}
+
+
+@pytest.mark.postgres
 async def test_a_server_that_dies_in_the_middle_of_a_write_is_named(
     postgres_database: Database, postgres: PostgresServer
 ):
