@@ -1,4 +1,4 @@
-"""The relay: what waits in the outbox is published in order and then forgotten, while the next is published already.
+"""The relay: what waits in the outbox is published in order and then forgotten.
 
 One relay publishes at a time; the others stand by.  After a crash some rows are published again under the same id; so
 they are, late and in the middle of later ones, when a relay was frozen or cut off while another took over.  Of each id
@@ -6,24 +6,22 @@ the first publication comes in order: whoever follows a topic passes over the ot
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Connection
 
 from agents.alone import Ensure, OneAtATime, alone
-from agents.gather import Gather
 from registry import outbox
 from registry.database import Database
+from schemas.outgoing import Outgoing
 from streams.errors import LogUnreachable
 from streams.publisher import Publisher
 
 LOG = structlog.get_logger("muster.relay")
 PUBLISHED = Counter("muster_relay_published_total", "Messages that the relay has published from the outbox")
 _AT_ONCE = 500
-_MOST_LEFT = 2000  # rows that are published and not yet deleted
 
 
 def relay_once(database: Database, publisher: Publisher) -> int:
@@ -55,8 +53,6 @@ class Relay:
         self._idle = idle
         self._sleep = sleep
         self._nudged = asyncio.Event()
-        self._published: set[int] = set()  # positions that are still in the outbox
-        self._forgetting: Gather[list[int], None] = Gather(database, _forget, sleep=sleep)
 
     def nudge(self) -> None:
         """Something was put into the outbox."""
@@ -79,28 +75,17 @@ class Relay:
                     await self._pause()
 
     async def _publish_waiting(self, ensure_alone: Ensure) -> bool:
-        """Publish the oldest of what waits; whether more may wait that nobody will tell of."""
-        rows = await self._database.read(partial(outbox.waiting, limit=_AT_ONCE, but_not=list(self._published)))
+        """Publish the oldest of what waits; whether more may wait."""
+        rows = await self._database.read(partial(outbox.waiting, limit=_AT_ONCE))
         if not rows:
             return False
         await ensure_alone()
         try:
-            await asyncio.to_thread(self._publisher.publish, [message for _, message in rows])
+            await self._publish(rows)
         except LogUnreachable as exc:
             LOG.warning("the outbox waits", reason=str(exc))
             await self._sleep(1.0)
-            return True
-        PUBLISHED.inc(len(rows))
-        await self._forget([position for position, _ in rows])
-        return len(rows) == _AT_ONCE
-
-    async def _forget(self, positions: list[int]) -> None:
-        """Let them be deleted beside what is published next; wait for that only where many are left already."""
-        self._published.update(positions)
-        forgotten = self._forgetting.put(positions)
-        forgotten.add_done_callback(lambda _: self._published.difference_update(positions))
-        if len(self._published) > _MOST_LEFT:
-            await forgotten
+        return True
 
     async def _pause(self) -> None:
         """Until something of ours waits, or it is time to look whether something of others' does."""
@@ -110,7 +95,8 @@ class Relay:
         except TimeoutError:
             pass
 
-
-def _forget(connection: Connection, groups: Sequence[list[int]]) -> list[None]:
-    outbox.published(connection, [position for positions in groups for position in positions])
-    return [None] * len(groups)
+    async def _publish(self, rows: list[tuple[int, Outgoing]]) -> None:
+        await asyncio.to_thread(self._publisher.publish, [message for _, message in rows])
+        positions = [position for position, _ in rows]
+        await self._database.write(partial(outbox.published, positions=positions))
+        PUBLISHED.inc(len(rows))

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Row,
-    Select,
     String,
     Table,
     bindparam,
@@ -62,12 +61,7 @@ SEEN = Table(
 
 # Statements that every event needs are put together once.
 _PUT = insert(OUTBOX)
-
-
-@cache
-def _waiting(dialect_name: str) -> Select[Any]:
-    others = ~among_named(dialect_name, OUTBOX.c.position, "positions")
-    return select(OUTBOX).where(others).order_by(OUTBOX.c.position).limit(bindparam("limit", type_=Integer))
+_WAITING = select(OUTBOX).order_by(OUTBOX.c.position).limit(bindparam("limit", type_=Integer))
 
 
 @cache
@@ -103,10 +97,9 @@ def _row(message: Outgoing) -> dict[str, object]:
     }
 
 
-def waiting(connection: Connection, limit: int, *, but_not: Sequence[int] = ()) -> list[tuple[int, Outgoing]]:
-    """The oldest rows with their positions, leaving out those positions."""
-    asked = {"positions": listed(connection, but_not), "limit": limit}
-    rows = connection.execute(_waiting(connection.dialect.name), asked)
+def waiting(connection: Connection, limit: int) -> list[tuple[int, Outgoing]]:
+    """The oldest rows with their positions."""
+    rows = connection.execute(_WAITING, {"limit": limit})
     return [(row.position, _outgoing(row)) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""What waits in the outbox is published once and in order, though deleting it takes its time."""
+"""What waits in the outbox is published in order and forgotten, as soon as somebody has put it there."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -14,23 +14,13 @@ from registry import outbox
 from registry.database import Database
 from registry.locks import FileLock, one_at_a_time
 from registry.tables import METADATA
-from registry.writers import Work
 from schemas.envelope import Envelope
 from schemas.outgoing import Outgoing
 from streams.errors import LogUnreachable
 
 
-class SlowToForget(Database):
-    """Writes only while `going` is set."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.going = asyncio.Event()
-        self.going.set()
-
-    async def write(self, work: Work) -> object:
-        await self.going.wait()
-        return await super().write(work)
+class Waiting(Database):
+    """Knows what waits in it."""
 
     def put(self, *names: str) -> None:
         with self.transaction() as connection:
@@ -61,8 +51,8 @@ def _message(name: str) -> Outgoing:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[SlowToForget]:
-    with SlowToForget(f"sqlite:///{tmp_path}/muster.db") as opened:
+def database(tmp_path: Path) -> Iterator[Waiting]:
+    with Waiting(f"sqlite:///{tmp_path}/muster.db") as opened:
         with opened.transaction() as connection:
             METADATA.create_all(connection)
         yield opened
@@ -95,22 +85,26 @@ async def until(condition, *args: object) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_what_is_published_and_not_yet_deleted_is_not_published_again(database: SlowToForget):
+async def test_what_a_transaction_puts_is_published_at_once_and_deleted(database: Waiting):
     log = Log()
     database.put("1", "2")
-    database.going.clear()
     async with relaying(database, log):
         await until(lambda: log.names == ["1", "2"])
-        database.put("3")  # while nothing can be deleted
+        await database.write(lambda connection: outbox.put(connection, [_message("3")]))
         await until(lambda: log.names == ["1", "2", "3"])
-        assert database.waiting() == 3
-        database.going.set()
         await until(lambda: not database.waiting())
-        await database.write(lambda connection: outbox.put(connection, [_message("4")]))
-        await until(lambda: log.names == ["1", "2", "3", "4"])
 
 
-async def test_what_the_log_did_not_take_is_published_when_it_is_back(database: SlowToForget):
+async def test_only_a_transaction_that_puts_something_wakes_it(database: Waiting):
+    woken = []
+    database.after_notice = lambda: woken.append(1)
+    await database.write(lambda connection: outbox.waiting(connection, 1))
+    assert woken == []
+    await database.write(lambda connection: outbox.put(connection, [_message("1")]))
+    assert woken == [1]
+
+
+async def test_what_the_log_did_not_take_is_published_when_it_is_back(database: Waiting):
     log = Log()
     log.away = 3
     async with relaying(database, log):
