@@ -46,6 +46,17 @@ def test_a_letter_in_parts_gets_a_number_of_its_own_each_time_and_a_short_one_is
     assert one.render([b"861790000001"], range(2), 1) != other.render([b"861790000001"], range(2), 1)
 
 
+def test_letters_in_all_languages_of_an_appeal_are_kept_but_not_for_ever():
+    composer = Composer(SETTINGS)
+    chinese, english = letter("急"), letter("Urgent")
+    kept = [composer.compose(each, concatenation=1, urgent=False) for each in (chinese, english)]
+    again = [composer.compose(each, concatenation=1, urgent=False) for each in (chinese, english)]
+    assert [one is other for one, other in zip(kept, again, strict=True)] == [True, True]
+    for number in range(16):
+        composer.compose(letter(f"急 {number}"), concatenation=1, urgent=False)
+    assert composer.compose(chinese, concatenation=1, urgent=False) is not kept[0]
+
+
 answers = st.lists(
     st.tuples(
         st.sampled_from([0, 0, 0, 0, 0, 0, 0x58]),  # status
