@@ -95,9 +95,11 @@ class Claimed:
     gateway_ids: list[str]
 
 
-def open_batches(
-    connection: Connection, openings: Sequence[Opening], orphaned: Orphaned
-) -> list[list[tuple[int, int]] | Turned]:
+Opened = list[tuple[int, int]] | Turned
+Answer = Claimed | Turned | Begun
+
+
+def open_batches(connection: Connection, openings: Sequence[Opening], orphaned: Orphaned) -> list[Opened]:
     """For each batch the positions that are still to be claimed.
 
     Ranges that a dead owner claimed and never recorded are added to `orphaned`, to be named uncertain in this transaction.
@@ -106,7 +108,7 @@ def open_batches(
         return []
     held = leases.held(connection, {opening.lease for opening in openings})
     standing = ledger.standing(connection, [opening.batch.id for opening in openings])
-    opened: list[list[tuple[int, int]] | Turned] = []
+    opened: list[Opened] = []
     for opening in openings:
         if opening.lease not in held:
             opened.append(Turned.LEASE_LOST)
@@ -131,7 +133,7 @@ class AddressBook(Protocol):
 
 def claim_ranges(
     connection: Connection, asks: Sequence[Ask], orphaned: Orphaned, now: datetime, book: AddressBook
-) -> list[Claimed | Turned | Begun]:
+) -> list[Answer]:
     """Claim these positions and read where their messages go; what `open_batches` says of `orphaned` holds here too.
 
     A claim that is there already under the same token is ours: its commit got no answer, and it is asked for again.
@@ -143,7 +145,7 @@ def claim_ranges(
     held = leases.held(connection, {ask.lease for ask in asks})
     appeal_ids = {ask.batch.appeal_id for ask in asks if ask.batch.mass and ask.batch.appeal_id}
     still_open = {appeal_id for appeal_id in appeal_ids if appeals.status(connection, appeal_id) in appeals.OPEN}
-    answers: list[Claimed | Turned | Begun] = []
+    answers: list[Answer] = []
     good: list[tuple[Ask, Claimed]] = []
     for ask in asks:
         if ask.lease not in held:
@@ -166,7 +168,7 @@ def claim_ranges(
     return [Turned.TAKEN if isinstance(answer, Claimed) and answer.token in taken else answer for answer in answers]
 
 
-def _opened(gaps: list[tuple[int, int]] | Turned) -> Turned | Begun:
+def _opened(gaps: Opened) -> Turned | Begun:
     return gaps if isinstance(gaps, Turned) else Begun(gaps)
 
 

@@ -12,16 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from agents.dispatch.claims import (
-    AddressBook,
-    Ask,
-    Begun,
-    Claimed,
-    Opening,
-    Turned,
-    claim_ranges,
-    open_batches,
-)
+from agents.dispatch.claims import AddressBook, Answer, Ask, Claimed, Opened, Opening, claim_ranges, open_batches
 from agents.dispatch.records import Finished, Orphaned, record_ranges
 from agents.gather import Gather
 from registry import addresses as address_book
@@ -31,8 +22,6 @@ from registry.ledger_copy import LedgerCopy
 
 _AT_ONCE = 32  # in one transaction: more would make the others wait
 Entry = Opening | Ask | Finished
-Opened = list[tuple[int, int]] | Turned
-Answer = Claimed | Turned | Begun
 
 
 class Entries:
@@ -52,12 +41,12 @@ class Entries:
 
     async def open(self, opening: Opening) -> Opened:
         """What is still to be claimed of the batch, or why nothing may be."""
-        opened: Opened = await self._queue.put(opening)
+        opened: Opened = await self._queue.add(opening)
         return opened
 
     async def claim(self, ask: Ask) -> Answer:
         """The claim, once it is durable; or what is there instead."""
-        answer: Answer = await self._queue.put(ask)
+        answer: Answer = await self._queue.add(ask)
         return answer
 
     def record(self, finished: Finished) -> asyncio.Future[None]:
@@ -91,7 +80,7 @@ def write_entries(
     return [next(results[type(entry)]) for entry in entries]
 
 
-def _copied(asks: Sequence[Ask], answers: Sequence[Claimed | Turned | Begun]) -> Iterator[ledger_copy.Claimed]:
+def _copied(asks: Sequence[Ask], answers: Sequence[Answer]) -> Iterator[ledger_copy.Claimed]:
     """What the ledger copy must know before these claims commit."""
     for ask, answer in zip(asks, answers, strict=True):
         if isinstance(answer, Claimed):

@@ -19,7 +19,7 @@ from agents.dispatch.claims import Ask, Begun, Claimed, Group, Opening, Turned
 from agents.dispatch.entries import Entries
 from agents.dispatch.gate import Gate
 from agents.dispatch.leases import Leases
-from agents.dispatch.records import Finished
+from agents.dispatch.records import Finished, all_alike, record_of
 from agents.dispatch.selected import Selected
 from agents.patience import patient, persist
 from notifiers.ports import Letter, Notifier, Outcomes, State
@@ -174,7 +174,7 @@ class Lane:
             refused = await self._send_claimed(batch, claimed, lease)
             if refused is None:
                 return False
-            recorded = self._record(run, _record(batch, span, bytes(claimed.fates), claimed.gateway_ids), refused)
+            recorded = self._record(run, record_of(batch, span, bytes(claimed.fates), claimed.gateway_ids), refused)
             return True
         finally:
             if recorded is None:
@@ -229,9 +229,7 @@ class Lane:
     ) -> Letters:
         """Send one letter per language and note what became of it; returns who was held back."""
         letters = [(language, self._listening(batch, claimed, group)) for language, group in letters]
-        sending = [self._send_letter(batch, language, group) for language, group in letters]
-        # Nearly always there is one language, and no need of a task for it.
-        results = [await sending[0]] if len(sending) == 1 else await asyncio.gather(*sending)
+        results = await asyncio.gather(*(self._send_letter(batch, language, group) for language, group in letters))
         held: Letters = []
         for (language, group), outcomes in zip(letters, results, strict=True):
             refused += _note(claimed, group, outcomes)
@@ -284,8 +282,7 @@ class Lane:
 
     def _withdraw(self, run: Run, span: Range) -> None:
         """These were never claimed and never will be."""
-        count = span.last - span.first
-        self._record(run, _record(run.batch, span, bytes([Fate.WITHDRAWN]) * count, ("",) * count))
+        self._record(run, all_alike(run.batch, span, Fate.WITHDRAWN))
 
     def _record(self, run: Run, record: Record, refused: Sequence[tuple[int, int]] = ()) -> asyncio.Future[None]:
         """Once a message has left, its record is written however long the database takes to come back."""
@@ -295,10 +292,6 @@ class Lane:
             if count := record.fates.count(fate):
                 MEMBERS.labels(lane=self._name, fate=fate.name.lower()).inc(count)
         return recorded
-
-
-def _record(batch: Batch, span: Range, fates: bytes, gateway_ids: Sequence[str]) -> Record:
-    return Record(span, batch.appeal_id or "", batch.wave, fates, tuple(gateway_ids))
 
 
 def _is_all(letters: Letters, groups: Mapping[Language, Group]) -> bool:

@@ -36,9 +36,20 @@ class Orphaned:
     over: list[Batch] = field(default_factory=list)
 
     def add(self, batch: Batch, ranges: Iterable[Range], *, over: bool) -> None:
-        self.records += [_uncertain(batch, span) for span in ranges]
+        self.records += [all_alike(batch, span, Fate.UNCERTAIN) for span in ranges]
         if over and batch.mass:
             self.over.append(batch)
+
+
+def record_of(batch: Batch, span: Range, fates: bytes, gateway_ids: Sequence[str]) -> Record:
+    """What became of this range of a batch."""
+    return Record(span, batch.appeal_id or "", batch.wave, fates, tuple(gateway_ids))
+
+
+def all_alike(batch: Batch, span: Range, fate: Fate) -> Record:
+    """The same became of all of them, and the gateway named none."""
+    count = span.last - span.first
+    return record_of(batch, span, bytes([fate]) * count, ("",) * count)
 
 
 def record_ranges(
@@ -101,8 +112,3 @@ def _outcome(batch: Batch, fates: bytes) -> BatchOutcome:
         messages=fates.count(Fate.SENT),
     )
     return RepeatOutcome(**dict(told), spared=fates.count(Fate.SPARED)) if batch.again else told
-
-
-def _uncertain(batch: Batch, span: Range) -> Record:
-    size = span.last - span.first
-    return Record(span, batch.appeal_id or "", batch.wave, bytes([Fate.UNCERTAIN]) * size, ("",) * size)

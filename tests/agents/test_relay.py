@@ -1,34 +1,28 @@
 """What waits in the outbox is published in order and forgotten, as soon as somebody has put it there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
-
-import pytest
-from sqlalchemy import func, select
+from functools import partial
 
 from agents.relay import Relay
 from registry import outbox
 from registry.database import Database
-from registry.locks import FileLock, one_at_a_time
-from registry.tables import METADATA
+from registry.locks import one_at_a_time
 from schemas.envelope import Envelope
 from schemas.outgoing import Outgoing
 from streams.errors import LogUnreachable
 
 
-class Waiting(Database):
-    """Knows what waits in it."""
+def put(database: Database, *names: str) -> None:
+    with database.transaction() as connection:
+        outbox.put(connection, [_message(name) for name in names])
 
-    def put(self, *names: str) -> None:
-        with self.transaction() as connection:
-            outbox.put(connection, [_message(name) for name in names])
 
-    def waiting(self) -> int:
-        with self.snapshot() as connection:
-            return connection.execute(select(func.count()).select_from(outbox.OUTBOX)).scalar_one()
+def waiting(database: Database) -> int:
+    with database.snapshot() as connection:
+        return len(outbox.waiting(connection, 10))
 
 
 class Log:
@@ -50,52 +44,39 @@ def _message(name: str) -> Outgoing:
     return Outgoing("appeals", "a", envelope, b"{}", None)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Waiting]:
-    with Waiting(f"sqlite:///{tmp_path}/muster.db") as opened:
-        with opened.transaction() as connection:
-            METADATA.create_all(connection)
-        yield opened
-
-
 @asynccontextmanager
-async def relaying(database: Database, log: Log) -> AsyncIterator[Relay]:
-    @contextmanager
-    def alone() -> Iterator[FileLock | None]:
-        with one_at_a_time(database, "relay") as lock:
-            yield lock
-
+async def relaying(database: Database, log: Log) -> AsyncIterator[None]:
     async def no_time(_seconds: float) -> None:
         await asyncio.sleep(0)
 
-    relay = Relay(database, log, alone, idle=0.001, sleep=no_time)
+    relay = Relay(database, log, partial(one_at_a_time, database, "relay"), idle=0.001, sleep=no_time)
     database.after_notice = relay.nudge
     running = asyncio.create_task(relay.run())
     try:
-        yield relay
+        yield
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
 
 
-async def until(condition, *args: object) -> None:
+async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition(*args):  # noqa: ASYNC110
+        while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
-async def test_what_a_transaction_puts_is_published_at_once_and_deleted(database: Waiting):
+async def test_what_a_transaction_puts_is_published_at_once_and_deleted(database: Database):
     log = Log()
-    database.put("1", "2")
+    put(database, "1", "2")
     async with relaying(database, log):
         await until(lambda: log.names == ["1", "2"])
         await database.write(lambda connection: outbox.put(connection, [_message("3")]))
         await until(lambda: log.names == ["1", "2", "3"])
-        await until(lambda: not database.waiting())
+        await until(lambda: not waiting(database))
 
 
-async def test_only_a_transaction_that_puts_something_wakes_it(database: Waiting):
+async def test_only_a_transaction_that_puts_something_wakes_it(database: Database):
     woken = []
     database.after_notice = lambda: woken.append(1)
     await database.write(lambda connection: outbox.waiting(connection, 1))
@@ -104,10 +85,10 @@ async def test_only_a_transaction_that_puts_something_wakes_it(database: Waiting
     assert woken == [1]
 
 
-async def test_what_the_log_did_not_take_is_published_when_it_is_back(database: Waiting):
+async def test_what_the_log_did_not_take_is_published_when_it_is_back(database: Database):
     log = Log()
     log.away = 3
     async with relaying(database, log):
-        database.put("1")
+        put(database, "1")
         await until(lambda: log.names == ["1"])
-        await until(lambda: not database.waiting())
+        await until(lambda: not waiting(database))
