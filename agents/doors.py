@@ -17,6 +17,7 @@ from decisions.timing import check_times, ends_at
 from registry import appeals, opt_outs, outbox, replies
 from registry.errors import NotFound, Refused
 from registry.profile import profile
+from registry.replies import Received
 from schemas.appeals import LaunchAppeal, MemberScreened, PauseAppeal, ResumeAppeal, StopAppeal
 from schemas.replies import ReplyReceived
 from schemas.requests import HelpRequested, RequestRejected, RequestVerified
@@ -221,14 +222,18 @@ def record_answer(
     appeals.appeal(connection, appeal_id)
     replies.store(
         connection,
-        reply_id=reply_id,
-        received_at=now,
-        channel=Channel.HOTLINE,
-        address=f"seat:{by}",
-        sent_to="",
-        member_id=member_id,
-        appeal_id=appeal_id,
-        words="",
+        [
+            Received(
+                reply_id=reply_id,
+                received_at=now,
+                channel=Channel.HOTLINE,
+                address=f"seat:{by}",
+                sent_to="",
+                member_id=member_id,
+                appeal_id=appeal_id,
+                words="",
+            )
+        ],
     )
     received = ReplyReceived(
         reply_id=reply_id, channel=Channel.HOTLINE, member_id=member_id, appeal_id=appeal_id, answer=answer

@@ -61,8 +61,8 @@ class Papers:
     def in_slot(self, slot: int) -> list[Candidate]:
         """The latest appeal that used this slot, if any has."""
         if slot not in self._in_slot:
-            rows = appeals.by_slot(self.connection, slot)[:1]
-            self._in_slot[slot] = [self._candidate(row) for row in rows]
+            row = appeals.latest_in_slot(self.connection, slot)
+            self._in_slot[slot] = [] if row is None else [self._candidate(row)]
         return self._in_slot[slot]
 
     def asked(self, member_id: int) -> list[Candidate]:

@@ -44,6 +44,7 @@ class Relay:
         publisher: Publisher,
         one_at_a_time: OneAtATime,
         *,
+        nudged: asyncio.Event | None = None,
         idle: float = 0.01,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -52,7 +53,7 @@ class Relay:
         self._one_at_a_time = one_at_a_time
         self._idle = idle
         self._sleep = sleep
-        self._nudged = asyncio.Event()
+        self._nudged = asyncio.Event() if nudged is None else nudged
 
     def nudge(self) -> None:
         """Something was put into the outbox."""

@@ -50,11 +50,12 @@ def _project(connection: Connection, appeal_id: str, deliveries: Sequence[Delive
     # Two reactions, and two workers, count for the same appeal: what is read here must be the newest.
     take_turn(connection, f"board/{appeal_id}")
     counts: Counts = dict(board.counts(connection, appeal_id))  # type: ignore[arg-type]
+    lines: list[board.Line] = []
     for delivery in deliveries:
         message = delivery.message
         _add(counts, _progress(connection, message) if isinstance(message, say.BatchSent) else _changes(message))
-        for what, details in lines_of(delivery.message):
-            board.happened(connection, appeal_id, delivery.envelope.time, what, details)
+        lines += [(delivery.envelope.time, what, details) for what, details in lines_of(message)]
+    board.happened(connection, appeal_id, lines)
     board.put_counts(connection, appeal_id, counts, deliveries[-1].envelope.time)
 
 

@@ -24,10 +24,12 @@ from agents.relay import Relay
 from agents.replies import ReadReply
 from agents.ticker import Ticker
 from agents.tracking import Track
+from muster.beside import Beside
 from muster.clock import AppealClock
 from muster.email import open_email
-from muster.joining import join_beside
+from muster.joining import joining_beside
 from muster.preview_door import PreviewDoor, answering_previews
+from muster.relaying import relaying_beside
 from muster.settings import Settings
 from muster.site import open_site
 from notifiers.ports import Notifier
@@ -99,12 +101,12 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         )
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
         apps = _attach(parts, shared, audience, lanes)
-        relay = Relay(database, publisher, partial(one_at_a_time, database, "relay"))
+        relay = _relay(parts)
         database.after_notice = relay.nudge
         services = (
             relay.run,
             Ticker(database, clock.now).run,
-            partial(join_beside, settings),
+            joining_beside(settings).run,
             leases.run,
             partial(_listen, settings.log, gate),
             audience.follow,
@@ -128,6 +130,13 @@ def _ensure_alone(settings: Settings, database: Database) -> None:
         ensure_no_worker(log.path, _MAIN)
         with database.transaction() as connection:
             end_all(connection)
+
+
+def _relay(parts: Parts) -> Relay | Beside:
+    """In this process on the embedded log, beside it on Kafka: docs/adr/0016."""
+    if isinstance(parse(parts.settings.log), EmbeddedLog):
+        return Relay(parts.database, parts.publisher, partial(one_at_a_time, parts.database, "relay"))
+    return relaying_beside(parts.settings)
 
 
 async def _finish(gate: Gate, lanes: Sequence[Lane]) -> None:

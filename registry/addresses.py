@@ -1,5 +1,6 @@
 """Whom a message may reach right now, and whose address this is: read afresh before every range that is sent."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,7 @@ from decisions.cards import card_of
 from decisions.mobiles import mobile_of
 from decisions.permissions import blocking, needed
 from registry import revisions
-from registry.lists import among
+from registry.lists import among, among_named, listed
 from registry.members import MEMBERS
 from schemas.words import Channel, Language, Purpose
 
@@ -140,16 +141,34 @@ def _judged(
     return verdict, shared, func.coalesce(address, "")
 
 
+@cache
+def _owners(channel: Channel, dialect_name: str) -> Select[tuple[str, int]]:
+    held = MEMBERS.c.email if channel is Channel.EMAIL else MEMBERS.c.mobile
+    return (
+        select(held.label("held"), MEMBERS.c.id).where(among_named(dialect_name, held, "asked")).order_by(MEMBERS.c.id)
+    )
+
+
+def owners_of(connection: Connection, channel: Channel, addresses: Sequence[str]) -> dict[str, list[int]]:
+    """For each of these addresses the members who have it, in order of id: none, the one, or all who share it."""
+    # A service number is nobody's: compared with nothing it would be everybody's who has no mobile.
+    written = {address: _as_stored(channel, address) for address in addresses}
+    asked = sorted({form for form in written.values() if form is not None})
+    found: defaultdict[str | None, list[int]] = defaultdict(list)
+    if asked:
+        statement = _owners(channel, connection.dialect.name)
+        for row in connection.execute(statement, {"asked": listed(connection, asked)}):
+            found[row.held].append(row.id)
+    return {address: found.get(form, []) for address, form in written.items()}
+
+
+def _as_stored(channel: Channel, address: str) -> str | None:
+    return address.strip().lower() if channel is Channel.EMAIL else mobile_of(address)
+
+
 def owners(connection: Connection, channel: Channel, address: str) -> list[int]:
-    """The members with this address, in order of id: none, the one, or all who share it."""
-    if channel is Channel.EMAIL:
-        holds = MEMBERS.c.email == address.strip().lower()
-    else:
-        mobile = mobile_of(address)
-        if mobile is None:
-            return []  # a service number: compared with nothing it would be everybody's who has no mobile
-        holds = MEMBERS.c.mobile == mobile
-    return list(connection.execute(select(MEMBERS.c.id).where(holds).order_by(MEMBERS.c.id)).scalars())
+    """The members with this address, in order of id."""
+    return owners_of(connection, channel, [address])[address]
 
 
 def by_card(connection: Connection, card_number: str) -> list[int]:

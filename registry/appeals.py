@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -69,6 +70,12 @@ FILED, VERIFIED, REJECTED, LAUNCHED = "filed", "verified", "rejected", "launched
 # What the decider and dispatch execute again and again is put together once.
 _THIS = APPEALS.c.appeal_id == bindparam("asked")
 _STATUS = select(APPEALS.c.status).where(_THIS)
+_IN_SLOT = (
+    select(APPEALS.c.appeal_id, APPEALS.c.slot, APPEALS.c.status, APPEALS.c.spec)
+    .where(APPEALS.c.slot == bindparam("asked"))
+    .order_by(APPEALS.c.launched_at.desc())
+    .limit(1)
+)
 _HOLD = update(APPEALS).where(_THIS, APPEALS.c.status == "open").values(status="paused")
 _STATE = select(APPEALS.c.state, APPEALS.c.applied).where(_THIS)
 _REACH = (
@@ -213,11 +220,9 @@ def appeals(connection: Connection, *, open_only: bool = False) -> Sequence[Row[
     return connection.execute(statement).all()
 
 
-def by_slot(connection: Connection, slot: int) -> Sequence[Row[tuple[object, ...]]]:
-    """The appeals that used this slot, the newest first."""
-    return connection.execute(
-        select(APPEALS).where(APPEALS.c.slot == slot).order_by(APPEALS.c.launched_at.desc())
-    ).all()
+def latest_in_slot(connection: Connection, slot: int) -> Row[*tuple[Any, ...]] | None:
+    """Id, slot, status and spec of the newest appeal that used this slot."""
+    return connection.execute(_IN_SLOT, {"asked": slot}).first()
 
 
 def status(connection: Connection, appeal_id: str) -> str | None:

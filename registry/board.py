@@ -41,6 +41,7 @@ REPORTED = Table(
 )
 
 
+_HAPPEN = insert(HAPPENED)
 _COUNTS = select(BOARD.c.counts).where(BOARD.c.appeal_id == bindparam("asked"))
 
 
@@ -72,12 +73,17 @@ def _reported(dialect_name: str) -> Select[tuple[str, str]]:
     )
 
 
-def happened(connection: Connection, appeal_id: str, at: datetime, what: str, details: Mapping[str, object]) -> None:
-    connection.execute(
-        insert(HAPPENED).values(
-            appeal_id=appeal_id, happened_at=at, what=what, details=json.dumps(details, sort_keys=True)
-        )
-    )
+Line = tuple[datetime, str, Mapping[str, object]]
+
+
+def happened(connection: Connection, appeal_id: str, lines: Sequence[Line]) -> None:
+    """Add these lines, in this order: when, what, and its details."""
+    if lines:
+        rows = [
+            {"appeal_id": appeal_id, "happened_at": at, "what": what, "details": json.dumps(details, sort_keys=True)}
+            for at, what, details in lines
+        ]
+        connection.execute(_HAPPEN, rows)
 
 
 def latest(connection: Connection, appeal_id: str, limit: int) -> Sequence[Row[tuple[object, ...]]]:

@@ -43,7 +43,7 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            pool_size=8,
+            pool_size=16,
             hide_parameters=True,  # an error's text ends up in a log
             connect_args=_POSTGRES_PATIENCE,
         )

@@ -61,6 +61,7 @@ def boot_id() -> str:
 
 
 _THIS = LEASES.c.name == bindparam("asked")
+_CLOCK = text("select extract(epoch from clock_timestamp())")
 _LOCK = select(LEASES).where(_THIS).with_for_update()
 _TAKE = update(LEASES).where(_THIS).values({name: bindparam(name) for name in ("owner", "epoch", "until", "boot")})
 
@@ -124,5 +125,5 @@ def release(connection: Connection, lease: Lease) -> None:
 def _now(connection: Connection) -> tuple[float, str]:
     if connection.dialect.name == "sqlite":
         return boottime(), boot_id()
-    now = connection.execute(text("select extract(epoch from clock_timestamp())")).scalar_one()
+    now = connection.execute(_CLOCK).scalar_one()
     return float(now), "database"

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeEngine
 
 
 def among(
@@ -24,6 +26,14 @@ def among_named(dialect_name: str, column: ColumnElement[object], name: str) -> 
     if dialect_name == "sqlite":
         return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
     return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+
+def each_named(dialect_name: str, name: str, of: type[TypeEngine[Any]] | TypeEngine[Any]) -> ColumnElement[Any]:
+    """Each of the values that come under this name, as `listed` makes them, a row each: to be selected."""
+    if dialect_name == "sqlite":
+        column: ColumnElement[Any] = func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value
+        return column
+    return func.unnest(bindparam(name, type_=ARRAY(of)))
 
 
 def listed(connection: Connection, values: Sequence[int] | Sequence[str]) -> object:

@@ -21,11 +21,12 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    true,
 )
 from sqlalchemy.sql.dml import ReturningInsert
 
 from registry.columns import Moment, Number
-from registry.lists import among_named, listed
+from registry.lists import among_named, each_named, listed
 from registry.metadata import METADATA
 from registry.notices import leave_notice
 from registry.upserts import keeping
@@ -72,7 +73,9 @@ def _published(dialect_name: str) -> Delete:
 @cache
 def _see(dialect_name: str) -> ReturningInsert[Any]:
     # PostgreSQL's driver does not count the rows of such an insert; what it returns is what it wrote.
-    return keeping(SEEN, dialect_name).returning(SEEN.c.event_id)
+    # Without a condition SQLite takes ON for the beginning of a join.
+    asked = select(bindparam("by", type_=String), each_named(dialect_name, "event_ids", String)).where(true())
+    return keeping(SEEN, dialect_name).from_select(["reader", "event_id"], asked).returning(SEEN.c.event_id)
 
 
 def put(connection: Connection, messages: Sequence[Outgoing]) -> None:
@@ -126,8 +129,8 @@ def first_times(connection: Connection, reader: str, event_ids: Sequence[str]) -
     if not event_ids:
         return set()
     # In one order for everybody, or two transactions could wait for each other.
-    rows = [{"reader": reader, "event_id": event_id} for event_id in sorted(set(event_ids))]
-    return set(connection.execute(_see(connection.dialect.name), rows).scalars())
+    asked = {"by": reader, "event_ids": listed(connection, sorted(set(event_ids)))}
+    return set(connection.execute(_see(connection.dialect.name), asked).scalars())
 
 
 def are_new(connection: Connection, reader: str, event_ids: Sequence[str]) -> list[bool]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -10,8 +12,10 @@ from sqlalchemy import (
     Column,
     Connection,
     Index,
+    Insert,
     Integer,
     Row,
+    Select,
     String,
     Table,
     Text,
@@ -22,7 +26,7 @@ from sqlalchemy import (
 )
 
 from registry.columns import Moment
-from registry.lists import among
+from registry.lists import among, among_named, listed
 from registry.metadata import METADATA
 from registry.turns import take_turn
 from registry.upserts import inserting
@@ -63,53 +67,81 @@ ANSWERS = Table(
 TWICE_WITHIN = timedelta(minutes=10)  # a gateway that pushes the same reply again does so within this time
 
 
-def already_received(
-    connection: Connection, *, channel: str, address: str, sent_to: str, words: str, now: datetime
-) -> bool:
-    """True when the same sender has said the same words to the same address within ten minutes.
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A message as a gateway pushed it: from where, to where, and the words."""
+
+    address: str
+    sent_to: str
+    words: str
+
+
+# What every reply needs is put together once.
+_STORE = insert(REPLIES)
+
+
+_UNDERSTOOD = (
+    update(REPLIES)
+    .where(REPLIES.c.reply_id == bindparam("of"))
+    .values({name: bindparam(f"to_{name}", type_=String) for name in ("intent", "appeal_id", "desk")})
+)
+
+
+@cache
+def _lately(dialect_name: str) -> Select[tuple[str, str, str]]:
+    return select(REPLIES.c.address, REPLIES.c.sent_to, REPLIES.c.words).where(
+        among_named(dialect_name, REPLIES.c.address, "addresses"),
+        REPLIES.c.received_at > bindparam("since"),
+        REPLIES.c.channel == bindparam("by"),
+    )
+
+
+@cache
+def _by_ids(dialect_name: str) -> Select[Any]:
+    return select(REPLIES).where(among_named(dialect_name, REPLIES.c.reply_id, "reply_ids"))
+
+
+def pushed_before(connection: Connection, channel: str, pushes: Sequence[Push], now: datetime) -> list[bool]:
+    """Of each of these whether the same sender has said the same words to the same address within ten minutes, before
+    or among these.
 
     Until the transaction ends nobody else stores a reply from there, so that of two pushes at once one is the first.
-    """
-    take_turn(connection, f"reply/{channel}/{address}")
-    statement = select(REPLIES.c.reply_id).where(
-        REPLIES.c.address == address,
-        REPLIES.c.received_at > now - TWICE_WITHIN,
-        REPLIES.c.channel == channel,
-        REPLIES.c.sent_to == sent_to,
-        REPLIES.c.words == words,
-    )
-    return connection.execute(statement.limit(1)).first() is not None
+    """  # noqa: D205
+    addresses = sorted({push.address for push in pushes})
+    take_turn(connection, *(f"reply/{channel}/{address}" for address in addresses))
+    asked = {"addresses": listed(connection, addresses), "since": now - TWICE_WITHIN, "by": channel}
+    known = {
+        Push(row.address, row.sent_to, row.words) for row in connection.execute(_lately(connection.dialect.name), asked)
+    }
+    before = []
+    for push in pushes:
+        before.append(push in known)
+        known.add(push)
+    return before
 
 
-def store(  # noqa: PLR0913 - one row
-    connection: Connection,
-    *,
-    reply_id: str,
-    received_at: datetime,
-    channel: str,
-    address: str,
-    sent_to: str,
-    member_id: int | None,
-    appeal_id: str | None,
-    words: str,
-) -> None:
-    connection.execute(
-        insert(REPLIES).values(
-            reply_id=reply_id,
-            received_at=received_at,
-            channel=channel,
-            address=address,
-            sent_to=sent_to,
-            member_id=member_id,
-            appeal_id=appeal_id,
-            words=words,
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A reply, word for word; the member and the appeal as far as they are known when it comes."""
+
+    reply_id: str
+    received_at: datetime
+    channel: str
+    address: str
+    sent_to: str
+    member_id: int | None
+    appeal_id: str | None
+    words: str
+
+
+def store(connection: Connection, received: Sequence[Received]) -> None:
+    if received:
+        connection.execute(_STORE, [asdict(item) for item in received])
 
 
 def by_ids(connection: Connection, reply_ids: Sequence[str]) -> dict[str, Row[tuple[object, ...]]]:
     """Those of these replies that are stored."""
-    rows = connection.execute(select(REPLIES).where(among(connection, REPLIES.c.reply_id, reply_ids)))
+    rows = connection.execute(_by_ids(connection.dialect.name), {"reply_ids": listed(connection, reply_ids)})
     return {row.reply_id: row for row in rows}
 
 
@@ -126,9 +158,8 @@ class Understood:
 def understood(connection: Connection, read: Sequence[Understood]) -> None:
     """Keep how these were read."""
     if read:
-        to = {name: bindparam(f"to_{name}", type_=String) for name in ("intent", "appeal_id", "desk")}
         connection.execute(
-            update(REPLIES).where(REPLIES.c.reply_id == bindparam("of")).values(**to),
+            _UNDERSTOOD,
             [
                 {"of": item.reply_id, "to_intent": item.intent, "to_appeal_id": item.appeal_id, "to_desk": item.desk}
                 for item in read
@@ -183,15 +214,20 @@ def answer(connection: Connection, appeal_id: str, member_id: int) -> Row[tuple[
     ).first()
 
 
+@cache
+def _answers_of(dialect_name: str) -> Select[tuple[str, int, str]]:
+    return select(ANSWERS.c.appeal_id, ANSWERS.c.member_id, ANSWERS.c.answer).where(
+        among_named(dialect_name, ANSWERS.c.appeal_id, "appeal_ids"),
+        among_named(dialect_name, ANSWERS.c.member_id, "member_ids"),
+    )
+
+
 def answers_of(
     connection: Connection, appeal_ids: Sequence[str], member_ids: Sequence[int]
 ) -> dict[tuple[str, int], str]:
     """The latest answers of these members to these appeals, as far as there are any."""
-    rows = connection.execute(
-        select(ANSWERS.c.appeal_id, ANSWERS.c.member_id, ANSWERS.c.answer).where(
-            among(connection, ANSWERS.c.appeal_id, appeal_ids), among(connection, ANSWERS.c.member_id, member_ids)
-        )
-    )
+    asked = {"appeal_ids": listed(connection, appeal_ids), "member_ids": listed(connection, member_ids)}
+    rows = connection.execute(_answers_of(connection.dialect.name), asked)
     return {(row.appeal_id, row.member_id): row.answer for row in rows}
 
 
@@ -207,18 +243,20 @@ class Answered:
     reply_id: str
 
 
+@cache
+def _put_answers(dialect_name: str) -> Insert:
+    insertion = inserting(ANSWERS, dialect_name)
+    replaced = {name: insertion.excluded[name] for name in ("answer", "channel", "answered_at", "reply_id")}
+    return insertion.on_conflict_do_update(
+        index_elements=[ANSWERS.c.appeal_id, ANSWERS.c.member_id],
+        set_={**replaced, "revision": ANSWERS.c.revision + 1},
+    )
+
+
 def put_answers(connection: Connection, answers: Sequence[Answered]) -> None:
     """A member's latest answer replaces the one before; a screening that was made stays."""
     if answers:
-        insertion = inserting(ANSWERS, connection.dialect.name)
-        replaced = {name: insertion.excluded[name] for name in ("answer", "channel", "answered_at", "reply_id")}
-        connection.execute(
-            insertion.on_conflict_do_update(
-                index_elements=[ANSWERS.c.appeal_id, ANSWERS.c.member_id],
-                set_={**replaced, "revision": ANSWERS.c.revision + 1},
-            ),
-            [asdict(item) for item in answers],
-        )
+        connection.execute(_put_answers(connection.dialect.name), [asdict(item) for item in answers])
 
 
 def screen(connection: Connection, *, appeal_id: str, member_id: int, matched: bool, by: str, at: datetime) -> bool:

@@ -16,7 +16,7 @@ from registry.unreachable import is_unreachable, unreachable_named
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 _GROUP = 64  # functions that share one commit, at most
-_POSTGRES_THREADS = 4
+_POSTGRES_THREADS = 8
 
 
 class PoolWriter:

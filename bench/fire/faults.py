@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -59,6 +60,17 @@ async def _come_back(front: Front, owners: list[str], died: float) -> float | No
         resumed = await front.until_more(died)
     await asyncio.gather(*starting)
     return resumed
+
+
+async def kill_relay(front: Front) -> float:
+    """What publishes the outbox, beside a worker, dies; if it was another's that was publishing, nobody need notice."""
+    worker = front.chance.choice(front.workers)
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text(encoding="ascii").split()
+    (relay,) = [child for child in children if b"muster.relaying" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    died = time.monotonic()
+    os.kill(int(relay), signal.SIGKILL)
+    await front.trickle()
+    return await front.until_more(died)
 
 
 async def stop_worker(front: Front) -> float:
@@ -192,6 +204,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault("worker killed", kill_worker, deaths=1),
         Fault("worker stopped", stop_worker),
         Fault("all workers killed", kill_all_workers, deaths=2, on=("kafka",)),
+        Fault("relay killed", kill_relay, on=("kafka",)),
         Fault("command killed", kill_publisher),
         Fault("broker killed", kill_broker, on=("kafka",)),
         Fault("database killed", kill_database, on=("kafka",)),

@@ -21,7 +21,7 @@ def test_a_text_with_a_nul_in_it_is_kept_once(database: Database):
     incoming = Incoming(address="+8617900000001", text="1\0", slot=1)
     for number, fresh in enumerate((True, False)):
         with database.transaction() as connection:
-            assert receive(connection, incoming, Channel.SMS, f"m-{number}", NOW) is fresh
+            assert receive(connection, [(f"m-{number}", incoming)], Channel.SMS, NOW) == [fresh]
     with database.snapshot() as connection:
         assert connection.execute(select(REPLIES.c.words)).scalars().all() == ["1\N{REPLACEMENT CHARACTER}"]
 

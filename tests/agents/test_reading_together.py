@@ -12,6 +12,7 @@ from registry import outbox, replies
 from registry.appeals import APPEALS
 from registry.database import Database
 from registry.members import MEMBERS
+from registry.replies import Received
 from schemas.appeals import MemberAnswered
 from schemas.dispatch import AnswerReply, OptedOut
 from schemas.envelope import Envelope
@@ -40,14 +41,18 @@ def said(database: Database) -> None:
 def _store(connection: Connection, number: int, member: int, words: str) -> None:
     replies.store(
         connection,
-        reply_id=f"m-{number}",
-        received_at=NOW,
-        channel=Channel.SMS,
-        address=f"+861790000000{member}",
-        sent_to="1",
-        member_id=member,
-        appeal_id=None,
-        words=words,
+        [
+            Received(
+                reply_id=f"m-{number}",
+                received_at=NOW,
+                channel=Channel.SMS,
+                address=f"+861790000000{member}",
+                sent_to="1",
+                member_id=member,
+                appeal_id=None,
+                words=words,
+            )
+        ],
     )
 
 

@@ -21,6 +21,7 @@ from registry.ledger import Claim, Fate, Range, Record
 from registry.members import MEMBERS
 from registry.outbox import OUTBOX
 from registry.receipts import RawReceipt
+from registry.replies import Received
 from schemas.appeals import BatchRepeated, RepeatOutcome, SettledBatch, UncertainSettled
 from schemas.dispatch import Draft, RepeatBatch
 from schemas.reader import Message, read
@@ -265,14 +266,18 @@ def test_who_has_written_something_that_nobody_has_read_yet_is_spared(connection
     ):
         replies.store(
             connection,
-            reply_id=f"m-{number}",
-            received_at=at,
-            channel="sms",
-            address=f"+86179{member:08d}",
-            sent_to="",
-            member_id=member,
-            appeal_id=appeal,
-            words="?",
+            [
+                Received(
+                    reply_id=f"m-{number}",
+                    received_at=at,
+                    channel="sms",
+                    address=f"+86179{member:08d}",
+                    sent_to="",
+                    member_id=member,
+                    appeal_id=appeal,
+                    words="?",
+                )
+            ],
         )
     assert _asked(_claim(connection, batch, members, lease), members) == [14, 15, 16]
 

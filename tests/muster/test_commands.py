@@ -10,6 +10,7 @@ import pytest
 from decisions.programmes import PROGRAMMES
 from registry import replies
 from registry.database import Database
+from registry.replies import Received
 from tests.muster.house import NIGHT, House, members_csv
 from tests.servers.process import free_port
 
@@ -191,14 +192,18 @@ def test_what_waits_for_a_person_is_read_and_taken_off_the_desk(house: House):
     with Database(house.database) as database, database.transaction() as connection:
         replies.store(
             connection,
-            reply_id="m-1",
-            received_at=datetime(2024, 5, 1, tzinfo=UTC),
-            channel="sms",
-            address="+8617900000000",
-            sent_to="",
-            member_id=1,
-            appeal_id=None,
-            words="[bold]谁？",
+            [
+                Received(
+                    reply_id="m-1",
+                    received_at=datetime(2024, 5, 1, tzinfo=UTC),
+                    channel="sms",
+                    address="+8617900000000",
+                    sent_to="",
+                    member_id=1,
+                    appeal_id=None,
+                    words="[bold]谁？",
+                )
+            ],
         )
         replies.understood(connection, [replies.Understood("m-1", "question", None, "question")])
     (waiting,) = house.ask("desk", "list")["waiting"]

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from agents.receipts import JOINED
-from muster import joining
-from muster.joining import JoiningBroken, join_beside
+from muster import beside
+from muster.beside import BesideBroken
+from muster.joining import joining_beside
 from muster.settings import Settings, read_settings
 from registry import ledger, receipts
 from registry.database import Database
@@ -32,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @asynccontextmanager
 async def joined_beside(settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(join_beside(settings))
+    task = asyncio.create_task(joining_beside(settings).run())
     try:
         yield task
     finally:
@@ -69,7 +70,7 @@ async def test_receipts_are_joined_and_counted_and_nothing_is_left_running(setti
 
 
 async def test_killed_it_begins_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(joining, "_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(beside, "_AGAIN_AFTER", 0.01)
     with Database(settings.database) as database, database.transaction() as connection:
         METADATA.create_all(connection)
     running = children()
@@ -84,5 +85,5 @@ async def test_killed_it_begins_again(settings: Settings, monkeypatch: pytest.Mo
 async def test_a_bug_in_it_is_loud(settings: Settings):
     broken = settings.model_copy(update={"log_level": "no such level"})
     async with joined_beside(broken) as task:
-        with pytest.raises(JoiningBroken, match="exit code 1"):
+        with pytest.raises(BesideBroken, match="exit code 1"):
             await asyncio.wait_for(task, BOUND)

@@ -15,6 +15,7 @@ from registry.members import MEMBERS
 from registry.metadata import METADATA
 from registry.opt_outs import opt_out, opt_out_number
 from registry.profile import profile
+from registry.replies import Received
 from schemas.audience import MemberChanged
 from schemas.dispatch import MemberErased
 from schemas.words import Channel, Purpose
@@ -50,14 +51,18 @@ def filled(database: Database, tmp_path) -> Database:
 def _write(connection: Connection, reply_id: str, channel: Channel, address: str, member: int | None, words: str):
     replies.store(
         connection,
-        reply_id=reply_id,
-        received_at=NOW,
-        channel=channel,
-        address=address,
-        sent_to="10690000",
-        member_id=member,
-        appeal_id=None,
-        words=words,
+        [
+            Received(
+                reply_id=reply_id,
+                received_at=NOW,
+                channel=channel,
+                address=address,
+                sent_to="10690000",
+                member_id=member,
+                appeal_id=None,
+                words=words,
+            )
+        ],
     )
     replies.understood(connection, [replies.Understood(reply_id, "unclear", None, "unclear")])
 

@@ -21,8 +21,8 @@ def test_counts_are_replaced_as_a_whole(connection: Connection):
 def test_the_latest_line_comes_first(connection: Connection):
     for number in range(5):
         at = NOW - timedelta(minutes=number)  # the order of arrival counts, not the clock of whoever wrote
-        board.happened(connection, "a-1", at, "yes", {"member": number})
-    board.happened(connection, "a-2", NOW, "stopped", {})
+        board.happened(connection, "a-1", [(at, "yes", {"member": number})])
+    board.happened(connection, "a-2", [(NOW, "stopped", {})])
     lines = board.latest(connection, "a-1", 2)
     assert [(line.what, json.loads(line.details)["member"]) for line in lines] == [("yes", 4), ("yes", 3)]
     assert lines[0].happened_at == NOW - timedelta(minutes=4)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from registry import replies
 from registry.database import Database
-from registry.replies import Answered, Understood
+from registry.replies import Answered, Push, Received, Understood
 
 NOW = datetime(2011, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -19,12 +19,13 @@ PUSH = {"channel": "sms", "address": "+8617912345678", "sent_to": "07", "words":
 
 def _store(connection: Connection, reply_id: str, *, at: datetime = NOW, **changes: str) -> None:
     said = PUSH | changes
-    replies.store(connection, reply_id=reply_id, received_at=at, member_id=7, appeal_id=None, **said)
+    replies.store(connection, [Received(reply_id=reply_id, received_at=at, member_id=7, appeal_id=None, **said)])
 
 
 def _known(connection: Connection, changes: dict[str, str] | None = None, *, now: datetime = NOW) -> bool:
     said = PUSH | (changes or {})
-    return replies.already_received(connection, now=now, **said)
+    (known,) = replies.pushed_before(connection, said.pop("channel"), [Push(**said)], now)
+    return known
 
 
 def _answer(connection: Connection, member: int, answer: str, *, at: datetime = NOW) -> None:
