@@ -65,12 +65,18 @@ async def _come_back(front: Front, owners: list[str], died: float) -> float | No
 async def kill_relay(front: Front) -> float:
     """What publishes the outbox, beside a worker, dies; if it was another's that was publishing, nobody need notice."""
     worker = front.chance.choice(front.workers)
-    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text(encoding="ascii").split()
-    (relay,) = [child for child in children if b"muster.relaying" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    while (relay := _relay_of(worker.pid)) is None:  # noqa: ASYNC110 - another process sets no event of ours
+        await asyncio.sleep(0.1)
     died = time.monotonic()
-    os.kill(int(relay), signal.SIGKILL)
+    os.kill(relay, signal.SIGKILL)
     await front.trickle()
     return await front.until_more(died)
+
+
+def _relay_of(worker: int) -> int | None:
+    children = Path(f"/proc/{worker}/task/{worker}/children").read_text(encoding="ascii").split()
+    named = [child for child in children if b"muster.relaying" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return int(named[0]) if named else None
 
 
 async def stop_worker(front: Front) -> float:
