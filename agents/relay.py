@@ -36,7 +36,10 @@ def relay_once(database: Database, publisher: Publisher) -> int:
 
 
 class Relay:
-    """Publishes as soon as a transaction of this process has left something, and looks for others' rows in between."""
+    """Publishes as soon as a transaction of this process has left something, and looks for others' rows in between.
+
+    `nudged` is set when something was left, where it is another process that says so.
+    """
 
     def __init__(
         self,

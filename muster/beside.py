@@ -67,7 +67,7 @@ class Beside:
 
     def nudge(self) -> None:
         """Something waits for it.  Nothing is lost where nobody is there to hear this: it looks when it begins."""
-        if self._process is not None and self._process.stdin is not None:
+        if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(_NUDGE)
 
     async def _until_ended(self, process: Process) -> int:
@@ -137,19 +137,22 @@ async def _listen(nudged: asyncio.Event) -> None:
 
 
 async def _tell(counters: Counters) -> None:
-    """Say on standard output how much more has been counted."""
+    """Say on standard output how much more has been counted.  A worker that sleeps hears it when it wakes: nothing waits for
+    it here, least of all a relay that the other workers rely on.
+    """  # noqa: D205
     told: dict[str, float] = {}
+    os.set_blocking(sys.stdout.fileno(), False)
     while True:
         await asyncio.sleep(_TELL_EVERY)
+        counted = {f"{name} {labels}": (name, labels, count) for name, labels, count in _counts(counters)}
         more: dict[str, list[tuple[dict[str, str], float]]] = {}
-        for name, labels, count in _counts(counters):
-            key = f"{name} {labels}"
+        for key, (name, labels, count) in counted.items():
             if count > told.get(key, 0.0):
                 more.setdefault(name, []).append((labels, count - told.get(key, 0.0)))
-                told[key] = count
         if more:
-            sys.stdout.write(json.dumps(more) + "\n")
-            sys.stdout.flush()
+            with suppress(BlockingIOError):  # so short a line is written whole or not at all
+                os.write(sys.stdout.fileno(), json.dumps(more).encode() + b"\n")
+                told = {key: count for key, (_, _, count) in counted.items()}
 
 
 def _counts(counters: Counters) -> Iterator[tuple[str, dict[str, str], float]]:
