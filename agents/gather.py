@@ -1,7 +1,6 @@
 """Many small writes in one transaction: whoever adds waits for the commit that its item is part of."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -10,8 +9,6 @@ from sqlalchemy import Connection
 from agents.patience import persist
 from registry.database import Database
 
-# Seconds between two commits on a server: each costs it, and us, a dozen journeys, whether it writes one thing or ten.
-_EVERY = 0.04
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -21,9 +18,6 @@ class Gather(Generic[T, R]):
 
     While the database is away the same items are tried again: nobody overtakes them, and nobody who waits is told.
     A group that fails is written one by one, so that only the item that made it fail does.
-
-    What comes after a pause is written at once.  Where much comes, a commit begins `every` seconds at the earliest after
-    the one before: on a server as long as makes groups of what comes by the hundred a second, on SQLite at once.
     """
 
     def __init__(
@@ -32,16 +26,11 @@ class Gather(Generic[T, R]):
         write: Callable[[Connection, Sequence[T]], Sequence[R]],
         *,
         limit: int = 512,
-        every: float | None = None,
-        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
         self._write = write
         self._limit = limit
-        self._every = every if every is not None else (0.0 if database.is_sqlite else _EVERY)
-        self._clock = clock
-        self._next = clock()
         self._sleep = sleep
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._drain: asyncio.Task[None] | None = None
@@ -61,9 +50,6 @@ class Gather(Generic[T, R]):
     async def _run(self) -> None:
         await asyncio.sleep(0)  # who goes on by what woke this item's owner belongs to the same commit
         while self._waiting:
-            if (early := self._next - self._clock()) > 0:
-                await self._sleep(early)
-            self._next = self._clock() + self._every
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
             await self._settle(group)
 

@@ -37,7 +37,7 @@ class Entries:
         self._now = now
         self._copy = copy
         self._book = book
-        self._queue: Gather[Entry, Any] = Gather(database, self._write, limit=_AT_ONCE, every=0.0)
+        self._queue: Gather[Entry, Any] = Gather(database, self._write, limit=_AT_ONCE)
 
     async def open(self, opening: Opening) -> Opened:
         """What is still to be claimed of the batch, or why nothing may be."""

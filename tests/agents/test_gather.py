@@ -61,24 +61,3 @@ async def test_only_what_makes_a_commit_fail_fails(database: Database):
     answers = await asyncio.gather(*(gather.add(item) for item in (12, 13, 14)), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["120", "unlucky", "140"]
     assert groups.written == [[12], [14]]
-
-
-async def test_where_much_comes_a_commit_begins_no_earlier_than_the_pace_allows(database: Database):
-    groups, now, slept = Groups(), [100.0], []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(round(seconds, 3))
-        now[0] += seconds
-        if len(slept) == 1:
-            gather.put(3)  # comes meanwhile, and shares the commit that waits
-
-    gather = Gather(database, groups, every=0.04, clock=lambda: now[0], sleep=sleep)
-    await gather.add(1)
-    assert slept == []  # nothing was written lately
-    now[0] += 0.01
-    await gather.add(2)
-    assert slept == [0.03]
-    now[0] += 0.04
-    await gather.add(4)
-    assert slept == [0.03]
-    assert groups.written == [[1], [2, 3], [4]]
