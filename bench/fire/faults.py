@@ -15,6 +15,7 @@ from bench.fire.front import TROUBLED_PACE, Front, Stuck, set_clock
 Hit = Callable[[Front], Awaitable[float | None]]
 FROZEN_SECONDS = 8.0  # longer than a session on Kafka (6 s) and a lease (3 s)
 AWAY_SECONDS = 3.0
+START_SECONDS = 60.0  # until the process beside a worker is there again
 TROUBLE_SECONDS = 2.0
 STEP_SECONDS = 300  # 50 minutes of appeal time
 
@@ -65,8 +66,9 @@ async def _come_back(front: Front, owners: list[str], died: float) -> float | No
 async def kill_relay(front: Front) -> float:
     """What publishes the outbox, beside a worker, dies; if it was another's that was publishing, nobody need notice."""
     worker = front.chance.choice(front.workers)
-    while (relay := _relay_of(worker.pid)) is None:  # noqa: ASYNC110 - another process sets no event of ours
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(START_SECONDS):
+        while (relay := _relay_of(worker.pid)) is None:  # noqa: ASYNC110 - another process sets no event of ours
+            await asyncio.sleep(0.1)
     died = time.monotonic()
     os.kill(relay, signal.SIGKILL)
     await front.trickle()
@@ -74,9 +76,11 @@ async def kill_relay(front: Front) -> float:
 
 
 def _relay_of(worker: int) -> int | None:
-    children = Path(f"/proc/{worker}/task/{worker}/children").read_text(encoding="ascii").split()
-    named = [child for child in children if b"muster.relaying" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    return int(named[0]) if named else None
+    for child in Path(f"/proc/{worker}/task/{worker}/children").read_text(encoding="ascii").split():
+        with suppress(OSError):  # it has just ended
+            if b"muster.relaying" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+    return None
 
 
 async def stop_worker(front: Front) -> float:
