@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import compress
+from typing import Protocol
 
+import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
 from agents import doors
 from agents.dispatch.batch import NO_APPEAL
 from agents.gather import Gather
+from agents.papers import Papers
+from agents.replies import OnAnswer, Read, Unread, count, read_all
 from agents.routes import post
 from notifiers.ports import Incoming, Receipt, Receipts
 from registry import addresses, outbox, receipts, replies
@@ -20,39 +24,87 @@ from registry.database import Database
 from registry.errors import NotFound
 from registry.receipts import RawReceipts
 from registry.replies import Push, Received
-from schemas.outgoing import Outgoing
+from schemas.dispatch import AnswerReply
 from schemas.replies import ReplyReceived
 from schemas.words import Channel, Purpose
 
+LOG = structlog.get_logger("muster.inbound")
 SOURCE = "/muster/inbound"
 _AT_ONCE = 64  # messages that share a commit
 RECEIVED = Counter("muster_inbound_replies_total", "Messages from members", ["channel", "outcome"])
 RECEIPTS = Counter("muster_inbound_receipts_total", "Delivery receipts that were stored")
 
 
+class Shortcut(Protocol):
+    """A way to send an acknowledgement before the log brings the order."""
+
+    @property
+    def partition(self) -> int | None:
+        """Where orders must go that are to be sent so; none while there is no such way."""
+
+    def send(self, order: AnswerReply, partition: int) -> None:
+        """Begin to send what has been committed to this partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message as it came, the id it gets, and where its acknowledgement is to leave."""
+
+    reply_id: str
+    incoming: Incoming
+    partition: int | None = None
+
+
 class Inbound:
-    """`on_incoming` and `on_receipt` of one channel.  Both return after the commit."""
+    """`on_incoming` and `on_receipt` of one channel.  Both return after the commit.
+
+    A reply is read in the transaction that stores it: whoever hears that it arrived may rely on its effect.
+    """
 
     def __init__(
         self,
         database: Database,
         channel: Channel,
         *,
+        shards: int,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
+        shortcut: Shortcut | None = None,
+        on_answer: OnAnswer = lambda *_: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._channel = channel
+        self._shards = shards
         self._now = now
         self._new_id = new_id
-        self._words: Gather[tuple[str, Incoming], bool] = Gather(database, self._receive, limit=_AT_ONCE, sleep=sleep)
+        self._shortcut = shortcut
+        self._on_answer = on_answer
+        self._replies: Gather[Arrived, Read | None] = Gather(database, self._receive, limit=_AT_ONCE, sleep=sleep)
+        self._unread: Gather[Arrived, bool] = Gather(database, self._keep, limit=_AT_ONCE, sleep=sleep)
         self._receipts: Gather[list[RawReceipts], None] = Gather(database, self._store)
 
     async def on_incoming(self, incoming: Incoming) -> None:
         # Told to push again, a gateway does so after a minute.  Whoever calls us gives up in its own time; a commit that
         # got no answer is found by the words that came again.
-        fresh = await self._words.add((f"m-{self._new_id()}", incoming))
+        arrived = Arrived(f"m-{self._new_id()}", incoming, self._shortcut.partition if self._shortcut else None)
+        try:
+            read = await self._replies.add(arrived)
+        except Exception:
+            LOG.exception("a reply is stored unread, and read when the log brings it", reply=arrived.reply_id)
+            fresh = await self._unread.add(arrived)
+        else:
+            fresh = read is not None
+            if read is not None:
+                self._go_ahead(read, arrived.partition)
         RECEIVED.labels(channel=self._channel.value, outcome="stored" if fresh else "repeated").inc()
+
+    def _go_ahead(self, read: Read, partition: int | None) -> None:
+        """What has committed need not wait for the log to bring it."""
+        count(self._channel, read)
+        if self._shortcut is not None and partition is not None and read.acknowledgement is not None:
+            self._shortcut.send(read.acknowledgement, partition)
+        for answer in read.answers:
+            self._on_answer(*answer)
 
     async def on_receipt(self, receipt: Receipt) -> None:
         await self.on_receipts([Receipts(receipt, [receipt.gateway_id], [receipt.address])])
@@ -68,8 +120,11 @@ class Inbound:
             await self._receipts.add(final)
             RECEIPTS.inc(sum(len(group.gateway_ids) for group in final))
 
-    def _receive(self, connection: Connection, messages: Sequence[tuple[str, Incoming]]) -> list[bool]:
-        return receive(connection, messages, self._channel, self._now())
+    def _receive(self, connection: Connection, arrived: Sequence[Arrived]) -> list[Read | None]:
+        return receive(connection, arrived, self._channel, self._now(), shards=self._shards)
+
+    def _keep(self, connection: Connection, arrived: Sequence[Arrived]) -> list[bool]:
+        return keep(connection, arrived, self._channel, self._now())
 
     def _store(self, connection: Connection, bundles: Sequence[list[RawReceipts]]) -> list[None]:
         receipts.store(connection, bundles, self._now())
@@ -101,26 +156,59 @@ class OptOutsByLink:
 
 
 def receive(
-    connection: Connection, messages: Sequence[tuple[str, Incoming]], channel: Channel, now: datetime
-) -> list[bool]:
-    """Store messages, each with the id it gets, and tell the log; False for what the gateway had pushed before."""
-    pushes = [_push(incoming) for _, incoming in messages]
-    fresh = [not before for before in replies.pushed_before(connection, channel, pushes, now)]
-    owners = addresses.owners_of(connection, channel, [push.address for push in compress(pushes, fresh)])
-    stored: list[Received] = []
-    told: list[Outgoing] = []
-    for (reply_id, incoming), push in compress(zip(messages, pushes, strict=True), fresh):
-        theirs = owners[push.address]
-        member_id = theirs[0] if len(theirs) == 1 else None
-        appeal_id = None if incoming.key == NO_APPEAL else incoming.key
-        stored.append(Received(reply_id, now, channel, push.address, push.sent_to, member_id, None, push.words))
+    connection: Connection, arrived: Sequence[Arrived], channel: Channel, now: datetime, *, shards: int
+) -> list[Read | None]:
+    """Store and read messages and do what follows; none for what the gateway had pushed before."""
+    new = _new(connection, arrived, channel, now)
+    papers = Papers(connection, shards, new=[item.stored for item in new if item])
+    read = iter(read_all(papers, [Unread(item.received, item.partition) for item in new if item], now))
+    return [next(read) if item else None for item in new]
+
+
+def keep(connection: Connection, arrived: Sequence[Arrived], channel: Channel, now: datetime) -> list[bool]:
+    """Store messages unread, for the log to bring them to whoever reads them; False for what had been pushed before."""
+    new = _new(connection, arrived, channel, now)
+    replies.store(connection, [item.stored for item in new if item])
+    outbox.put(
+        connection,
+        [post(item.received, event_id=item.received.reply_id, source=SOURCE, time=now) for item in new if item],
+    )
+    return [item is not None for item in new]
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A message that has not come before: as it will be stored, and as it is read."""
+
+    stored: Received
+    received: ReplyReceived
+    partition: int | None
+
+
+def _new(connection: Connection, arrived: Sequence[Arrived], channel: Channel, now: datetime) -> list[_New | None]:
+    """These messages, from here on in the turn of who sent them; none for what had been pushed before."""
+    pushes = [_push(item.incoming) for item in arrived]
+    senders = {push.address for push in pushes}
+    owners = addresses.owners_of(connection, channel, sorted(senders))
+    known = {address: theirs[0] for address, theirs in owners.items() if len(theirs) == 1}
+    replies.wait_for_turn(connection, members=known.values(), channel=channel, addresses=senders)
+    before = replies.pushed_before(connection, channel, pushes, now)
+    new: list[_New | None] = []
+    for item, push, is_old in zip(arrived, pushes, before, strict=True):
+        if is_old:
+            new.append(None)
+            continue
+        member_id, incoming = known.get(push.address), item.incoming
         received = ReplyReceived(
-            reply_id=reply_id, channel=channel, member_id=member_id, slot=incoming.slot, appeal_id=appeal_id
+            reply_id=item.reply_id,
+            channel=channel,
+            member_id=member_id,
+            slot=incoming.slot,
+            appeal_id=None if incoming.key == NO_APPEAL else incoming.key,
         )
-        told.append(post(received, event_id=reply_id, source=SOURCE, time=now))
-    replies.store(connection, stored)
-    outbox.put(connection, told)
-    return fresh
+        stored = Received(item.reply_id, now, channel, push.address, push.sent_to, member_id, None, push.words)
+        new.append(_New(stored, received, item.partition))
+    return new
 
 
 def _push(incoming: Incoming) -> Push:

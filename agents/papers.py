@@ -6,7 +6,7 @@ each reply by itself, the last of fifty waits for all of them.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,9 +16,8 @@ from agents.asked import appeals_that_asked
 from decisions.appeals.state import Status
 from registry import appeals, outbox, replies
 from registry.errors import NotFound
-from registry.replies import Answered, Understood
+from registry.replies import Answered, Received, Understood
 from schemas.outgoing import Outgoing
-from schemas.replies import ReplyReceived
 from schemas.spec import AppealSpec
 from schemas.words import Answer
 
@@ -35,12 +34,18 @@ class Candidate:
 
 
 class Papers:
-    """For the time of one transaction."""
+    """For the time of one transaction, on replies that are stored already, and on new ones that `write` stores."""
 
-    def __init__(self, connection: Connection, received: Sequence[ReplyReceived], shards: int) -> None:
+    def __init__(
+        self, connection: Connection, shards: int, *, stored: Sequence[str] = (), new: Sequence[Received] = ()
+    ) -> None:
         self.connection = connection
-        self.stored = replies.by_ids(connection, [reply.reply_id for reply in received])
         self._shards = shards
+        self._new = {reply.reply_id: reply for reply in new}
+        self._wrote = {reply.reply_id: (reply.address, reply.words) for reply in new}
+        if stored:
+            known = replies.by_ids(connection, stored)
+            self._wrote |= {reply_id: (row.address, row.words) for reply_id, row in known.items()}
         self._named: dict[str, Candidate] = {}
         self._in_slot: dict[int, list[Candidate]] = {}
         self._latest: dict[tuple[str, int], str] = {}
@@ -49,6 +54,10 @@ class Papers:
         self._understood: list[Understood] = []
 
     # --- looked up --------------------------------------------------------------------------------------------------
+
+    def wrote(self, reply_id: str) -> tuple[str, str]:
+        """The address that a reply came from, and its words; empty when there is no such reply."""
+        return self._wrote.get(reply_id, ("", ""))
 
     def named(self, appeal_id: str) -> list[Candidate]:
         """The appeal of this id; none when a restored registry has never heard of it."""
@@ -107,5 +116,15 @@ class Papers:
     def write(self) -> None:
         # In one order for everybody, or two transactions could wait for each other; a member's own order stays.
         replies.put_answers(self.connection, sorted(self._answered, key=lambda item: (item.appeal_id, item.member_id)))
-        replies.understood(self.connection, self._understood)
+        replies.store(
+            self.connection, [_as_read(self._new[of.reply_id], of) for of in self._understood if self._is_new(of)]
+        )
+        replies.understood(self.connection, [of for of in self._understood if not self._is_new(of)])
         outbox.put(self.connection, self._told)
+
+    def _is_new(self, read: Understood) -> bool:
+        return read.reply_id in self._new
+
+
+def _as_read(reply: Received, read: Understood) -> Received:
+    return replace(reply, intent=read.intent, appeal_id=read.appeal_id, desk=read.desk)

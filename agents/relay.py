@@ -36,10 +36,7 @@ def relay_once(database: Database, publisher: Publisher) -> int:
 
 
 class Relay:
-    """Publishes as soon as a transaction of this process has left something, and looks for others' rows in between.
-
-    `nudged` is set when something was left, where it is another process that says so.
-    """
+    """Publishes as soon as a transaction of this process has left something, and looks for others' rows in between."""
 
     def __init__(
         self,
@@ -47,7 +44,6 @@ class Relay:
         publisher: Publisher,
         one_at_a_time: OneAtATime,
         *,
-        nudged: asyncio.Event | None = None,
         idle: float = 0.01,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -56,7 +52,7 @@ class Relay:
         self._one_at_a_time = one_at_a_time
         self._idle = idle
         self._sleep = sleep
-        self._nudged = asyncio.Event() if nudged is None else nudged
+        self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
         """Something was put into the outbox."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import compress
 
 from prometheus_client import Counter
 from sqlalchemy import Connection
@@ -13,68 +15,105 @@ from agents.routes import also_to_responses, post
 from decisions import wording
 from decisions.replies import answer_of, resolved, understand
 from decisions.reply_words import Intent
-from registry import addresses, opt_outs, outbox
+from registry import addresses, opt_outs, outbox, replies
 from registry.database import Database
 from registry.errors import NotFound
 from registry.replies import Answered, Understood
 from schemas.appeals import MemberAnswered
 from schemas.dispatch import AnswerReply, Draft
+from schemas.envelope import Envelope
 from schemas.outgoing import Outgoing
 from schemas.reader import Message
-from schemas.replies import ReplyReceived
-from schemas.words import WRITTEN, Answer, Language, MessageKind
+from schemas.replies import ReplyRead, ReplyReceived
+from schemas.words import WRITTEN, Answer, Channel, Language, MessageKind
 from streams.inbox import Delivery
 
 SOURCE = "/muster/replies"
 _READER = "replies"
 _ACK_STAYS = timedelta(hours=12)
 _AT_ONCE = 64
+OnAnswer = Callable[[Envelope, MemberAnswered], None]  # called once the answer has committed, before the log brings it
 READ = Counter("muster_replies_read_total", "Replies by what was understood", ["channel", "intent"])
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A reply to be read; its acknowledgement leaves by this partition of the urgent lane, or by any."""
+
+    received: ReplyReceived
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How a reply was understood, what its writer is told, if anything, and the answer that was kept of it, if any."""
+
+    intent: Intent
+    acknowledgement: AnswerReply | None
+    answers: tuple[tuple[Envelope, MemberAnswered], ...]
+
+
 class ReadReply:
-    """The answer, the orders that follow from it and the acknowledgement commit together.
+    """Reads what was stored unread: the answer, the orders that follow from it and the acknowledgement commit together.
 
     Replies that wait while a commit is under way share the next one, in their order: while mass messages leave, each
     commit has a queue before it, and fifty people who answer at once must not stand in it fifty times.
     """
 
-    def __init__(self, database: Database, *, shards: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, *, shards: int, now: Callable[[], datetime], on_answer: OnAnswer = lambda *_: None
+    ) -> None:
         self._shards = shards
         self._now = now
+        self._on_answer = on_answer
         self._replies = Gather(database, self._apply, limit=_AT_ONCE)
 
     async def __call__(self, delivery: Delivery) -> None:
         if isinstance(delivery.message, ReplyReceived):
-            intent = await self._replies.add((delivery.envelope.id, delivery.message))
-            if intent is not None:
-                READ.labels(channel=delivery.message.channel.value, intent=intent.value).inc()
+            read = await self._replies.add((delivery.envelope.id, delivery.message))
+            if read is not None:
+                count(delivery.message.channel, read)
+                for answer in read.answers:
+                    self._on_answer(*answer)
 
-    def _apply(self, connection: Connection, received: Sequence[tuple[str, ReplyReceived]]) -> list[Intent | None]:
+    def _apply(self, connection: Connection, received: Sequence[tuple[str, ReplyReceived]]) -> list[Read | None]:
         """How each was understood; none for what was read before."""
+        members = {reply.member_id for _, reply in received if reply.member_id is not None}
+        replies.wait_for_turn(connection, members=members)
         new = outbox.are_new(connection, _READER, [event_id for event_id, _ in received])
-        papers = Papers(connection, [reply for _, reply in received], self._shards)
-        readings = [
-            Reading(papers, reply, self._now()) if is_new else None
-            for is_new, (_, reply) in zip(new, received, strict=True)
-        ]
-        papers.look_for_answers([pair for reading in readings if reading for pair in reading.asked])
-        intents = [None if reading is None else reading.apply() for reading in readings]
-        papers.write()
-        return intents
+        unread = [Unread(reply) for _, reply in compress(received, new)]
+        papers = Papers(connection, self._shards, stored=[item.received.reply_id for item in unread])
+        read = iter(read_all(papers, unread, self._now()))
+        return [next(read) if is_new else None for is_new in new]
+
+
+def read_all(papers: Papers, unread: Sequence[Unread], now: datetime) -> list[Read]:
+    """Read these, in this order, and do what follows, in the transaction of these papers.  Who asks has the members' turn."""
+    readings = [Reading(papers, item, now) for item in unread]
+    papers.look_for_answers([pair for reading in readings for pair in reading.asked])
+    read = [reading.apply() for reading in readings]
+    papers.write()
+    return read
+
+
+def count(channel: Channel, read: Read) -> None:
+    """In the metrics, once its transaction has committed."""
+    READ.labels(channel=channel.value, intent=read.intent.value).inc()
 
 
 class Reading:
     """The reading of one reply within a transaction."""
 
-    def __init__(self, papers: Papers, received: ReplyReceived, now: datetime) -> None:
+    def __init__(self, papers: Papers, unread: Unread, now: datetime) -> None:
         self._papers = papers
-        self._received = received
+        self._received = unread.received
+        self._leaves_by = unread.partition
         self._now = now
-        stored = papers.stored.get(received.reply_id)
-        self._address = stored.address if stored is not None else ""
-        self._words = understand(stored.words if stored is not None else "")
+        self._address, words = papers.wrote(unread.received.reply_id)
+        self._words = understand(words)
         self._meant = self._which_appeal(self._words.prefix)
+        self._acknowledgement: AnswerReply | None = None
+        self._answers: list[tuple[Envelope, MemberAnswered]] = []
 
     @property
     def asked(self) -> list[tuple[str, int]]:
@@ -82,8 +121,8 @@ class Reading:
         member = self._received.member_id
         return [] if member is None else [(appeal.appeal_id, member) for appeal in self._meant]
 
-    def apply(self) -> Intent:
-        """Do all that follows; how the reply was understood."""
+    def apply(self) -> Read:
+        """Do all that follows."""
         received, meant, papers = self._received, self._meant, self._papers
         open_yes = received.member_id is not None and papers.open_yes(meant, received.member_id)
         intent = resolved(self._words, open_yes=open_yes).intent
@@ -97,15 +136,16 @@ class Reading:
             desk = self._answer(received.member_id, answer)
         else:
             desk = self._ask_a_person(intent)
-        papers.understand(
-            Understood(
-                received.reply_id,
-                intent=received.answer.value if received.answer is not None else intent.value,
-                appeal_id=meant[0].appeal_id if len(meant) == 1 else None,
-                desk=desk,
-            )
+        understood = Understood(
+            received.reply_id,
+            intent=received.answer.value if received.answer is not None else intent.value,
+            appeal_id=meant[0].appeal_id if len(meant) == 1 else None,
+            desk=desk,
         )
-        return intent
+        papers.understand(understood)
+        told = ReplyRead(channel=received.channel, member_id=received.member_id, **asdict(understood))
+        papers.tell(self._addressed(told, "read"))
+        return Read(intent, self._acknowledgement, tuple(self._answers))
 
     # --- which appeal -------------------------------------------------------------------------------------------
 
@@ -150,6 +190,7 @@ class Reading:
         )
         told = self._addressed(answered, "answered")
         self._papers.tell(told, also_to_responses(answered, told))
+        self._answers.append((told.envelope, answered))
 
     def _opt_out(self, member: int) -> None:
         """Final and at once, of every purpose; a yes that was open is taken back with it."""
@@ -202,7 +243,8 @@ class Reading:
                 not_after=self._now + _ACK_STAYS,
             ),
         )
-        self._papers.tell(self._addressed(order, "ack"))
+        self._papers.tell(replace(self._addressed(order, "ack"), partition=self._leaves_by))
+        self._acknowledgement = order
 
     def _addressed(self, message: Message, name: str) -> Outgoing:
         return post(message, event_id=f"{self._received.reply_id}/{name}", source=SOURCE, time=self._now)

@@ -20,7 +20,7 @@ from schemas.dispatch import (
 )
 from schemas.outgoing import Outgoing, outgoing
 from schemas.reader import Message
-from schemas.replies import ReplyReceived
+from schemas.replies import ReplyRead, ReplyReceived
 from schemas.requests import HelpRequested, RequestRejected, RequestVerified
 
 
@@ -61,7 +61,7 @@ def route(message: Message) -> Route:  # noqa: C901, PLR0911, PLR0912 - a table,
             return Route("member-changes", f"imported/{message.shard}", message.shard)
         case DeliveryReported():
             return Route("deliveries", message.appeal_id)
-        case ReplyReceived():
+        case ReplyReceived() | ReplyRead():
             return Route("inbound", str(message.member_id or message.reply_id))
         case _:
             return Route("appeals", message.appeal_id)

@@ -1,7 +1,9 @@
 """The tracking agent: facts become the counts and the lines that the live board shows."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import compress
 
 from sqlalchemy import Connection
@@ -14,6 +16,7 @@ from registry.database import Database
 from registry.turns import take_turn
 from schemas import appeals as say
 from schemas.dispatch import DeliveryReported
+from schemas.envelope import Envelope
 from schemas.reader import Message
 from schemas.words import Answer
 from streams.inbox import Delivery
@@ -21,42 +24,67 @@ from streams.inbox import Delivery
 _TALLY = ("sent", "refused", "uncertain", "withdrawn", "opted_out", "messages")
 Counts = dict[str, int]
 _AT_ONCE = 64
+_REMEMBERED = 1024  # events that were shown before the log has brought them
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event by itself, wherever it stands on the log."""
+
+    envelope: Envelope
+    message: Message
 
 
 class Track:
-    """Each event counts once per appeal, however often it is delivered."""
+    """Each event counts once per appeal, however often it is delivered, and whichever way it comes first."""
 
     def __init__(self, database: Database, *, reader: str) -> None:
         self._reader = reader
-        self._events = Gather(database, self._apply, limit=_AT_ONCE)
+        self._events: Gather[Told, bool] = Gather(database, self._apply, limit=_AT_ONCE)
+        self._ahead: dict[str, asyncio.Task[None]] = {}  # by event, the oldest first; the log is still to bring them
 
     async def __call__(self, delivery: Delivery) -> None:
-        if _shows(delivery.message) and await self._events.add(delivery):
-            write_down(delivery.message)
+        ahead = self._ahead.pop(delivery.envelope.id, None)
+        if ahead is not None:
+            await asyncio.shield(ahead)
+        else:
+            await self._show(Told(delivery.envelope, delivery.message))
 
-    def _apply(self, connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
+    def go_ahead(self, envelope: Envelope, message: Message) -> None:
+        """Begin to show an event that has been committed to the outbox, before the log brings it."""
+        self._ahead[envelope.id] = asyncio.create_task(self._show(Told(envelope, message)))
+        if (
+            len(self._ahead) > _REMEMBERED
+        ):  # the log brings some to other workers; that one was shown is known to the database
+            del self._ahead[next(iter(self._ahead))]
+
+    async def _show(self, told: Told) -> None:
+        if _shows(told.message) and await self._events.add(told):
+            write_down(told.message)
+
+    def _apply(self, connection: Connection, events: Sequence[Told]) -> list[bool]:
         """Count those that come for the first time; which ones these were."""
-        new = outbox.are_new(connection, self._reader, [delivery.envelope.id for delivery in deliveries])
-        by_appeal: defaultdict[str, list[Delivery]] = defaultdict(list)
-        for delivery in compress(deliveries, new):
-            by_appeal[delivery.message.appeal_id].append(delivery)  # type: ignore[union-attr, index]
+        new = outbox.are_new(connection, self._reader, [told.envelope.id for told in events])
+        by_appeal: defaultdict[str, list[Told]] = defaultdict(list)
+        for told in compress(events, new):
+            by_appeal[told.message.appeal_id].append(told)  # type: ignore[union-attr, index]
         # In one order for everybody, or two transactions could wait for each other.
         for appeal_id in sorted(by_appeal):
             _project(connection, appeal_id, by_appeal[appeal_id])
         return new
 
 
-def _project(connection: Connection, appeal_id: str, deliveries: Sequence[Delivery]) -> None:
+def _project(connection: Connection, appeal_id: str, events: Sequence[Told]) -> None:
     # Two reactions, and two workers, count for the same appeal: what is read here must be the newest.
     take_turn(connection, f"board/{appeal_id}")
     counts: Counts = dict(board.counts(connection, appeal_id))  # type: ignore[arg-type]
     lines: list[board.Line] = []
-    for delivery in deliveries:
-        message = delivery.message
+    for told in events:
+        message = told.message
         _add(counts, _progress(connection, message) if isinstance(message, say.BatchSent) else _changes(message))
-        lines += [(delivery.envelope.time, what, details) for what, details in lines_of(message)]
+        lines += [(told.envelope.time, what, details) for what, details in lines_of(message)]
     board.happened(connection, appeal_id, lines)
-    board.put_counts(connection, appeal_id, counts, deliveries[-1].envelope.time)
+    board.put_counts(connection, appeal_id, counts, events[-1].envelope.time)
 
 
 def _shows(message: Message) -> bool:

@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY, Gauge
 from agents.appeals import DecideAppeal
 from agents.audience import AnswerScans, Audience
 from agents.dispatch.entries import Entries
+from agents.dispatch.express import TOPIC, Express
 from agents.dispatch.gate import Gate
 from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
@@ -24,12 +25,10 @@ from agents.relay import Relay
 from agents.replies import ReadReply
 from agents.ticker import Ticker
 from agents.tracking import Track
-from muster.beside import Beside
 from muster.clock import AppealClock
 from muster.email import open_email
-from muster.joining import joining_beside
+from muster.joining import join_beside
 from muster.preview_door import PreviewDoor, answering_previews
-from muster.relaying import relaying_beside
 from muster.settings import Settings
 from muster.site import open_site
 from notifiers.ports import Notifier
@@ -43,6 +42,7 @@ from schemas.words import Channel
 from streams.app import create_app
 from streams.dead_letters import Keep
 from streams.embedded.transport import ensure_no_worker
+from streams.ours import follow_ours
 from streams.publisher import Publisher, open_publisher
 from streams.reactions import attach
 from streams.setup import create_topics
@@ -88,7 +88,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         parts = Parts(settings, clock, database, publisher, owner, scratch, copy)
         gate = Gate()
         audience = Audience(database, settings.shards)
-        notifiers = await _open_channels(parts, stack)
+        notifiers: dict[Channel, Notifier] = {}
         leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
         shared = Dispatch(
             database,
@@ -100,13 +100,16 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
             Entries(database, clock.now, parts.copy, audience.contacts()),
         )
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
-        apps = _attach(parts, shared, audience, lanes)
-        relay = _relay(parts)
+        express = Express(lanes[0])
+        track = Track(database, reader="track-appeals")
+        notifiers |= await _open_channels(parts, express, track, stack)
+        apps = _attach(parts, shared, audience, track, express, lanes[1])
+        relay = Relay(database, publisher, partial(one_at_a_time, database, "relay"))
         database.after_notice = relay.nudge
         services = (
             relay.run,
             Ticker(database, clock.now).run,
-            joining_beside(settings).run,
+            partial(join_beside, settings),
             leases.run,
             partial(_listen, settings.log, gate),
             audience.follow,
@@ -132,13 +135,6 @@ def _ensure_alone(settings: Settings, database: Database) -> None:
             end_all(connection)
 
 
-def _relay(parts: Parts) -> Relay | Beside:
-    """In this process on the embedded log, beside it on Kafka: docs/adr/0016."""
-    if isinstance(parse(parts.settings.log), EmbeddedLog):
-        return Relay(parts.database, parts.publisher, partial(one_at_a_time, parts.database, "relay"))
-    return relaying_beside(parts.settings)
-
-
 async def _finish(gate: Gate, lanes: Sequence[Lane]) -> None:
     """Nothing more is claimed, and what is claimed gets its record: a stop in good order makes nobody uncertain."""
     gate.closed = True
@@ -151,10 +147,11 @@ def _say_ready(owner: str) -> None:
     READY.set(1)  # last: who waits for it may then read the line
 
 
-def _attach(parts: Parts, shared: Dispatch, audience: Audience, lanes: tuple[Lane, Lane]) -> list[object]:
+def _attach(
+    parts: Parts, shared: Dispatch, audience: Audience, track: Track, urgent: Express, mass: Lane
+) -> list[object]:
     """The reactions, each on its topic.  Bulk dispatch has an app of its own: a long backlog holds nobody else up."""
     settings, database, now = parts.settings, parts.database, parts.clock.now
-    urgent, mass = lanes
     main = create_app(_MAIN, settings.log, datadir=parts.scratch, partitions=settings.shards)
     bulk = create_app("muster-bulk", settings.log, datadir=parts.scratch, partitions=settings.shards)
     letters = Keep(parts.publisher, now)
@@ -177,27 +174,28 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience, lanes: tuple[Lan
         main,
         "inbound",
         name="read-replies",
-        reaction=ReadReply(database, shards=settings.shards, now=now),
+        reaction=ReadReply(database, shards=settings.shards, now=now, on_answer=track.go_ahead),
         dead_letters=letters,
         concurrency=_AT_ONCE,
     )
-    for topic in ("appeals", "deliveries"):
+    for topic, tracking in (("appeals", track), ("deliveries", Track(database, reader="track-deliveries"))):
         attach(
             main,
             topic,
             name=f"track-{topic}",
-            reaction=Track(database, reader=f"track-{topic}"),
+            reaction=tracking,
             dead_letters=letters,
             concurrency=_AT_ONCE,
         )
     attach(
         main,
-        "dispatch-urgent",
+        TOPIC,
         name="send-urgent",
         reaction=urgent,
         dead_letters=letters,
         concurrency=_AT_ONCE,
     )
+    follow_ours(main, TOPIC, urgent.follow)
     attach(
         bulk,
         "dispatch-bulk",
@@ -209,11 +207,21 @@ def _attach(parts: Parts, shared: Dispatch, audience: Audience, lanes: tuple[Lan
     return [main, bulk]
 
 
-async def _open_channels(parts: Parts, stack: AsyncExitStack) -> dict[Channel, Notifier]:
+async def _open_channels(
+    parts: Parts, express: Express, track: Track, stack: AsyncExitStack
+) -> dict[Channel, Notifier]:
     """Connect the channels that are set up; each brings its incoming messages to the inbound door."""
 
     def door(channel: Channel) -> Inbound:
-        return Inbound(parts.database, channel, now=parts.clock.now, new_id=_new_id)
+        return Inbound(
+            parts.database,
+            channel,
+            shards=parts.settings.shards,
+            now=parts.clock.now,
+            new_id=_new_id,
+            shortcut=express,
+            on_answer=track.go_ahead,
+        )
 
     texts = door(Channel.SMS)
     metrics = SMSMetrics(REGISTRY)

@@ -1,6 +1,6 @@
 """What members said, word for word, and what was understood: replies, answers, and what waits for a person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -101,14 +101,21 @@ def _by_ids(dialect_name: str) -> Select[Any]:
     return select(REPLIES).where(among_named(dialect_name, REPLIES.c.reply_id, "reply_ids"))
 
 
+def wait_for_turn(
+    connection: Connection, *, members: Iterable[int], channel: str = "", addresses: Iterable[str] = ()
+) -> None:
+    """Until this transaction ends nobody else stores what comes from these addresses of the channel, or reads what these
+    members have said: a member's replies are read one after the other, by whatever worker and way they come.
+    """  # noqa: D205
+    of_addresses = [f"reply/{channel}/{address}" for address in addresses]
+    take_turn(connection, *of_addresses, *(f"reply/member/{member}" for member in members))
+
+
 def pushed_before(connection: Connection, channel: str, pushes: Sequence[Push], now: datetime) -> list[bool]:
     """Of each of these whether the same sender has said the same words to the same address within ten minutes, before
-    or among these.
-
-    Until the transaction ends nobody else stores a reply from there, so that of two pushes at once one is the first.
+    or among these.  Who asks has their turn (`wait_for_turn`), so that of two pushes at once one is the first.
     """  # noqa: D205
     addresses = sorted({push.address for push in pushes})
-    take_turn(connection, *(f"reply/{channel}/{address}" for address in addresses))
     asked = {"addresses": listed(connection, addresses), "since": now - TWICE_WITHIN, "by": channel}
     known = {
         Push(row.address, row.sent_to, row.words) for row in connection.execute(_lately(connection.dialect.name), asked)
@@ -122,7 +129,9 @@ def pushed_before(connection: Connection, channel: str, pushes: Sequence[Push], 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A reply, word for word; the member and the appeal as far as they are known when it comes."""
+    """A reply, word for word; the member and the appeal as far as they are known when it comes, and if it has been read
+    already, how (see `Understood`).
+    """  # noqa: D205
 
     reply_id: str
     received_at: datetime
@@ -132,6 +141,8 @@ class Received:
     member_id: int | None
     appeal_id: str | None
     words: str
+    intent: str | None = None
+    desk: str | None = None
 
 
 def store(connection: Connection, received: Sequence[Received]) -> None:

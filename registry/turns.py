@@ -11,7 +11,7 @@ _WAIT = text("select pg_advisory_xact_lock(cast(:ours as int), turn) from unnest
 
 def take_turn(connection: Connection, *names: str) -> None:
     """Wait for our turn under these names and keep it until this transaction ends; SQLite's writers take turns anyway."""
-    if connection.dialect.name == "postgresql":
+    if names and connection.dialect.name == "postgresql":
         # In one order for everybody, or two transactions could wait for each other.
         turns = sorted({crc32(name.encode()) - (1 << 31) for name in names})
         connection.execute(_WAIT, {"ours": _OURS, "turns": turns})

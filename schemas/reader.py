@@ -52,7 +52,8 @@ Message = Annotated[
     | d.OptedOut
     | d.MemberErased
     | d.DeliveryReported
-    | r.ReplyReceived,
+    | r.ReplyReceived
+    | r.ReplyRead,
     Field(discriminator="type"),
 ]
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)

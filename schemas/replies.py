@@ -20,3 +20,19 @@ class ReplyReceived(Event):
         default=None, description="When the channel itself says so: a seat, a link, a key"
     )
     answer: Answer | None = Field(default=None, description="When a person already understood it: a hotline seat")
+
+
+class ReplyRead(Event):
+    """A reply was read; what follows from it is told by events of its own.
+
+    What a gateway brings is read in the transaction that stores it, and this is all that is told of its coming.
+    `ReplyReceived` is of what is still to be read.
+    """
+
+    type: Literal["muster.reply-read"] = "muster.reply-read"
+    reply_id: str
+    channel: Channel
+    member_id: MemberId | None = None
+    appeal_id: AppealId | None = Field(default=None, description="The one that was meant, where it could be told")
+    intent: str = Field(max_length=32)
+    desk: str | None = Field(default=None, max_length=32, description="Why a person must look at it; none need not")

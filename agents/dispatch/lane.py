@@ -80,13 +80,18 @@ class Lane:
         self._all_recorded.set()
         self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    @patient
     async def __call__(self, delivery: Delivery) -> None:
-        command = delivery.message
-        if not isinstance(command, SendBatch | RepeatBatch | TellMembers | AnswerReply):
-            return
+        if isinstance(delivery.message, SendBatch | RepeatBatch | TellMembers | AnswerReply):
+            await self.send(delivery.message, f"{delivery.topic}/{delivery.partition}")
+
+    @patient
+    async def send(self, command: SendBatch | RepeatBatch | TellMembers | AnswerReply, lease: str) -> None:
+        """Send what is still to be sent of this, under the lease of this name; its record is durable on return.
+
+        Raises `Busy` when it could not be done to the end, here or now.
+        """
         await self._shared.gate.heard_all.wait()
-        batch = batch_of(command, f"{delivery.topic}/{delivery.partition}")
+        batch = batch_of(command, lease)
         # After a rebalance the same batch may come again while it is still being sent: one after the other.
         async with self._runs.setdefault(batch.id, asyncio.Lock()):
             with self._shared.leases.used(batch.lease):

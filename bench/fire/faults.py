@@ -3,7 +3,6 @@
 import asyncio
 import os
 import resource
-import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -15,7 +14,6 @@ from bench.fire.front import TROUBLED_PACE, Front, Stuck, set_clock
 Hit = Callable[[Front], Awaitable[float | None]]
 FROZEN_SECONDS = 8.0  # longer than a session on Kafka (6 s) and a lease (3 s)
 AWAY_SECONDS = 3.0
-START_SECONDS = 60.0  # until the process beside a worker is there again
 TROUBLE_SECONDS = 2.0
 STEP_SECONDS = 300  # 50 minutes of appeal time
 
@@ -61,26 +59,6 @@ async def _come_back(front: Front, owners: list[str], died: float) -> float | No
         resumed = await front.until_more(died)
     await asyncio.gather(*starting)
     return resumed
-
-
-async def kill_relay(front: Front) -> float:
-    """What publishes the outbox, beside a worker, dies; if it was another's that was publishing, nobody need notice."""
-    worker = front.chance.choice(front.workers)
-    async with asyncio.timeout(START_SECONDS):
-        while (relay := _relay_of(worker.pid)) is None:  # noqa: ASYNC110 - another process sets no event of ours
-            await asyncio.sleep(0.1)
-    died = time.monotonic()
-    os.kill(relay, signal.SIGKILL)
-    await front.trickle()
-    return await front.until_more(died)
-
-
-def _relay_of(worker: int) -> int | None:
-    for child in Path(f"/proc/{worker}/task/{worker}/children").read_text(encoding="ascii").split():
-        with suppress(OSError):  # it has just ended
-            if b"muster.relaying" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
-    return None
 
 
 async def stop_worker(front: Front) -> float:
@@ -214,7 +192,6 @@ FAULTS: Mapping[str, Fault] = {
         Fault("worker killed", kill_worker, deaths=1),
         Fault("worker stopped", stop_worker),
         Fault("all workers killed", kill_all_workers, deaths=2, on=("kafka",)),
-        Fault("relay killed", kill_relay, on=("kafka",)),
         Fault("command killed", kill_publisher),
         Fault("broker killed", kill_broker, on=("kafka",)),
         Fault("database killed", kill_database, on=("kafka",)),

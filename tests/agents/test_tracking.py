@@ -1,6 +1,7 @@
 """What the board counts: each event once, and of a batch what was said of it last."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -9,9 +10,10 @@ from agents.tracking import Track, lines_of
 from muster.board import SAID
 from registry import board
 from registry.database import Database
-from schemas.appeals import BatchOutcome, BatchSent
+from schemas.appeals import BatchOutcome, BatchSent, MemberAnswered
 from schemas.envelope import Envelope
 from schemas.reader import Message
+from schemas.words import Answer, Channel
 from streams.inbox import Delivery
 from tests.schemas.examples import EXAMPLES
 
@@ -47,3 +49,38 @@ async def test_a_batch_that_is_reported_again_is_counted_as_it_was_reported_last
         "opted_out": 24,
     }
     assert (counts["wave1_uncertain"], counts["wave1_sent"]) == (0, 2023)
+
+
+def _answer(number: int) -> Delivery:
+    message = MemberAnswered(
+        appeal_id=APPEAL, member_id=number, answer=Answer.YES, channel=Channel.SMS, reply_id=f"m-{number}"
+    )
+    envelope = Envelope(id=f"m-{number}/answered", source="/test", type=message.type, time=NOW, subject=APPEAL)
+    return Delivery(message, envelope, "appeals", 0, number)
+
+
+async def test_what_is_shown_ahead_of_the_log_counts_once_whoever_hears_it_then(database: Database):
+    here, elsewhere = Track(database, reader="track"), Track(database, reader="track")
+    first, second, third = (_answer(number) for number in range(1, 4))
+    here.go_ahead(first.envelope, first.message)
+    here.go_ahead(second.envelope, second.message)
+    await asyncio.gather(here(first), elsewhere(second), here(third))
+    here.go_ahead(third.envelope, third.message)  # the log was quicker
+    await asyncio.gather(here(third), here(first), elsewhere(first))
+    with database.snapshot() as connection:
+        assert board.counts(connection, APPEAL) == {"replies_yes": 3, "replies_by_sms": 3}
+        told = [json.loads(row.details)["member"] for row in board.latest(connection, APPEAL, 10)]
+    assert sorted(told) == [1, 2, 3]
+
+
+async def test_what_others_hear_of_is_not_remembered_for_ever(database: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("agents.tracking._REMEMBERED", 2)
+    track = Track(database, reader="track")
+    answers = [_answer(number) for number in range(1, 5)]
+    for answer in answers:
+        track.go_ahead(answer.envelope, answer.message)
+    assert len(track._ahead) == 2
+    await asyncio.gather(*map(track, answers))
+    with database.snapshot() as connection:
+        assert board.counts(connection, APPEAL)["replies_yes"] == 4
+    assert not track._ahead

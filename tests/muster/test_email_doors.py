@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from agents.inbound import OptOutsByLink, receive
+from agents.inbound import Arrived, OptOutsByLink, keep
 from notifiers.ports import Incoming
 from registry import addresses, erasure, outbox
 from registry.database import Database
@@ -70,7 +70,7 @@ async def test_a_link_of_somebody_who_was_erased_is_as_good_as_done(database: Da
 def test_an_answer_to_a_letter_about_no_appeal_names_none(database: Database, key: str | None, appeal: str | None):
     incoming = Incoming("M1@example.org", "1", None, key=key)
     with database.transaction() as connection:
-        assert receive(connection, [("m-1", incoming)], Channel.EMAIL, NOW) == [True]
+        assert keep(connection, [Arrived("m-1", incoming)], Channel.EMAIL, NOW) == [True]
         (received,) = told(connection)
     assert received == ReplyReceived(reply_id="m-1", channel=Channel.EMAIL, member_id=1, appeal_id=appeal)
 

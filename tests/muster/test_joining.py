@@ -1,20 +1,21 @@
 """The process that joins receipts does its work, tells what it counted, and never outlives its worker."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter
 
 from agents.receipts import JOINED
-from muster import beside
-from muster.beside import BesideBroken
-from muster.joining import joining_beside
+from muster import joining
+from muster.joining import JoiningBroken, join_beside
 from muster.settings import Settings, read_settings
 from registry import ledger, receipts
 from registry.database import Database
@@ -33,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @asynccontextmanager
 async def joined_beside(settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(joining_beside(settings).run())
+    task = asyncio.create_task(join_beside(settings))
     try:
         yield task
     finally:
@@ -70,7 +71,7 @@ async def test_receipts_are_joined_and_counted_and_nothing_is_left_running(setti
 
 
 async def test_killed_it_begins_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(beside, "_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(joining, "_AGAIN_AFTER", 0.01)
     with Database(settings.database) as database, database.transaction() as connection:
         METADATA.create_all(connection)
     running = children()
@@ -85,5 +86,28 @@ async def test_killed_it_begins_again(settings: Settings, monkeypatch: pytest.Mo
 async def test_a_bug_in_it_is_loud(settings: Settings):
     broken = settings.model_copy(update={"log_level": "no such level"})
     async with joined_beside(broken) as task:
-        with pytest.raises(BesideBroken, match="exit code 1"):
+        with pytest.raises(JoiningBroken, match="exit code 1"):
             await asyncio.wait_for(task, BOUND)
+
+
+async def test_a_worker_that_does_not_listen_holds_nothing_up_and_misses_nothing(monkeypatch: pytest.MonkeyPatch):
+    counter = Counter("counted", "In this test", ["outcome"], registry=None)
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb", buffering=0) as read, os.fdopen(theirs, "wb", buffering=0) as written:
+        os.set_blocking(theirs, False)
+        filling = 0
+        with suppress(BlockingIOError):
+            while True:
+                filling += os.write(theirs, b"\n" * 4096)
+        monkeypatch.setattr("sys.stdout", written)
+        monkeypatch.setattr(joining, "_TELL_EVERY", 0.001)
+        monkeypatch.setattr(joining, "_COUNTED", {"joined": counter})
+        telling = asyncio.create_task(joining._tell())
+        counter.labels(outcome="matched").inc(2)
+        await asyncio.sleep(0.05)  # it tries, and time goes on
+        assert not telling.done()
+        while filling:
+            filling -= len(read.read(filling))
+        line = await asyncio.wait_for(asyncio.to_thread(read.readline), BOUND)
+        telling.cancel()
+    assert json.loads(line) == {"joined": {"matched": 2.0}}

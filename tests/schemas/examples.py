@@ -170,4 +170,7 @@ EXAMPLES: tuple[Message, ...] = (
     replies.ReplyReceived(
         reply_id="m-1", channel=Channel.SMS, member_id=7, slot=7, appeal_id=APPEAL, answer=Answer.YES
     ),
+    replies.ReplyRead(
+        reply_id="m-1", channel=Channel.SMS, member_id=7, appeal_id=APPEAL, intent="yes", desk="which-appeal"
+    ),
 )

@@ -20,8 +20,7 @@ FAULTS = {
 }  # fmt: skip
 KILLS = 10
 ON_SERVERS = {
-    "worker killed", "all workers killed", "relay killed", "command killed", "broker killed", "database killed",
-    "worker frozen",
+    "worker killed", "all workers killed", "command killed", "broker killed", "database killed", "worker frozen",
 }  # fmt: skip
 LIMIT = 120  # seconds until messages leave again: tests run on busy machines; docs/guarantees.md has the figures
 

@@ -18,6 +18,7 @@ from streams.app import create_app
 from streams.dead_letters import Keep
 from streams.errors import Busy
 from streams.inbox import Delivery
+from streams.ours import follow_ours
 from streams.publisher import open_publisher
 from streams.reactions import attach
 from streams.worker import run
@@ -115,6 +116,7 @@ async def work(plan: Plan) -> None:
             dead_letters=letters,
             concurrency=plan.concurrency,
         )
+    follow_ours(app, plan.topic, lambda ours: writer.write(ours=sorted(ours), of=os.getpid()))
     try:
         await run([app], [], ready=lambda: writer.write(ready=os.getpid()))
     finally:

@@ -1,5 +1,7 @@
 """What both logs promise when a worker dies: nothing acknowledged is lost, the rest comes again, and no hole is left."""
 
+from streams.url import EmbeddedLog, parse
+from tests.servers.process import ServerProcess
 from tests.streams.contract import Case
 
 
@@ -89,3 +91,22 @@ def test_a_table_is_exact_after_kill_9_and_after_a_restart(case: Case):
         case.wait_for(third, [f"{key}30" for key in keys])
 
     assert {fact["key"]: fact["count"] for fact in case.seen(third)} == dict.fromkeys(keys, 31)
+
+
+def _ours(case: Case, worker: ServerProcess) -> list[int] | None:
+    """What this worker was told last."""
+    told = [fact["ours"] for fact in case.facts() if fact.get("of") == worker.pid]
+    return told[-1] if told else None
+
+
+def test_a_worker_is_told_which_partitions_are_its_own(case: Case):
+    every = list(range(case.plan.partitions))
+    with case.worker() as first:
+        case.wait(first, lambda: _ours(case, first) == every)
+        if isinstance(parse(case.plan.log), EmbeddedLog):
+            return  # a second worker is refused there
+        with case.worker() as second:
+            case.wait(second, lambda: bool(_ours(case, second)))
+            case.wait(second, lambda: sorted((_ours(case, first) or []) + (_ours(case, second) or [])) == every)
+            first.kill()
+            case.wait(second, lambda: _ours(case, second) == every)
