@@ -1,7 +1,9 @@
 """What the gateway brings is kept, whatever is in it: else the gateway would push it again for ever."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from registry.database import Database
 from registry.errors import DatabaseUnreachable
 from registry.members import MEMBERS
 from registry.migrate import create_or_check
-from registry.replies import REPLIES
+from registry.replies import REPLIES, TWICE_WITHIN
 from registry.writers import Work
 from schemas.appeals import MemberAnswered
 from schemas.dispatch import AnswerReply
@@ -56,7 +58,7 @@ OF_MEMBER = [("m-0", 1), ("m-1", None), ("m-2", None), ("m-3", 1)]  # two share 
 
 
 def _told(connection: Connection) -> list[tuple[Message, int | None]]:
-    return [(read(message.value), message.partition) for _, message in outbox.waiting(connection, 50)]
+    return [(read(message.value), message.partition) for _, message in outbox.waiting(connection, 200)]
 
 
 @pytest.mark.usefixtures("three_members")
@@ -187,6 +189,32 @@ async def test_a_reply_that_cannot_be_read_is_kept_and_read_from_the_log(
     with database.snapshot() as connection:
         assert replies.by_ids(connection, ["m-1"])["m-1"].intent == "yes"
         assert [row.answer for row in replies.answers(connection, APPEAL)] == [Answer.YES]
+
+
+@pytest.mark.usefixtures("three_members")
+async def test_a_member_who_answers_by_two_ways_at_once_has_said_one_thing_and_then_the_other(database: Database):
+    with database.transaction() as connection:
+        connection.execute(update(MEMBERS).where(MEMBERS.c.id == 1).values(email="m1@example.org"))
+    now, ids = NOW, count()
+    doors = [
+        Inbound(database, channel, shards=8, now=lambda: now, new_id=lambda: str(next(ids)))
+        for channel in (Channel.SMS, Channel.EMAIL)
+    ]
+    for _ in range(10):
+        now += TWICE_WITHIN
+        yes, no = Incoming("+8617900000001", "1", 1), Incoming("m1@example.org", "2", None, key=APPEAL)
+        await asyncio.gather(doors[0].on_incoming(yes), doors[1].on_incoming(no))
+    with database.snapshot() as connection:
+        (kept,) = replies.answers(connection, APPEAL)
+        told = [message for message, _ in _told(connection) if isinstance(message, MemberAnswered)]
+    answers = [
+        message.answer for message in told[::2]
+    ]  # each is told to the appeal, and to those who look after volunteers
+    assert len(answers) == 20
+    assert answers[-1] == kept.answer, "the log ends with the answer that the registry keeps"
+    for before, answer in pairwise([None, *answers]):
+        no = Answer.WITHDRAWN if before == Answer.YES else Answer.NO  # a no takes back the yes that is open
+        assert answer in {Answer.YES, no}
 
 
 class Away(Database):

@@ -42,7 +42,7 @@ def answers(house: House, appeal: str) -> tuple[int, int]:
 
 def test_answers_count_for_the_appeal_that_is_meant_and_the_rest_waits_for_a_person(house: House, phones: Gateway):
     first, second = (house.launch(NIGHT % "") for _ in range(2))
-    until(lambda: len(phones.texts(EVE, "mass/")) == 2)
+    until(lambda: all(len(phones.texts(mobile, "mass/")) == 2 for mobile in (ANN, BO, CAI, DAN, EVE)))
 
     phones.say(ANN, "１", slot=1)
     phones.say(ANN, "２。", slot=2)

@@ -58,6 +58,7 @@ def test_of_two_pushes_at_once_one_is_stored(database: Database):
     def push(number: int) -> bool:
         start.wait(10)
         with database.transaction() as connection:
+            replies.wait_for_turn(connection, members=[], channel="sms", addresses=[PUSH["address"]])
             known = _known(connection)
             if not known:
                 _store(connection, f"m-{number}")
