@@ -6,14 +6,16 @@ gateway.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Float,
     Insert,
@@ -21,10 +23,12 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    func,
     select,
     text,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from registry.lists import among_named, listed
 from registry.metadata import METADATA
@@ -72,7 +76,7 @@ def _vacancy(dialect_name: str) -> Insert:
 
 
 def acquire(connection: Connection, name: str, owner: str, *, seconds: float) -> Lease | None:
-    """Take or renew the lease; none while somebody else holds it.  A new owner gets a higher epoch."""
+    """Take the lease, or renew it; none while somebody else holds it.  A new owner gets a higher epoch."""
     asked = boottime()
     now, boot = _now(connection)
     row = connection.execute(_LOCK, {"asked": name}).first()
@@ -87,6 +91,30 @@ def acquire(connection: Connection, name: str, owner: str, *, seconds: float) ->
     taken = {"asked": name, "owner": owner, "epoch": epoch, "until": now + seconds, "boot": boot}
     connection.execute(_TAKE, taken)
     return Lease(name, owner, epoch, asked + seconds)
+
+
+@cache
+def _renewal(dialect_name: str) -> ReturningUpdate[Any]:
+    # An update of what is no key lets claims of this owner go on; the lock that `acquire` takes would hold them up.
+    now: ColumnElement[Any] = bindparam("now", type_=Float)
+    if dialect_name == "postgresql":
+        now = func.extract("epoch", func.clock_timestamp())
+    return (
+        update(LEASES)
+        .where(among_named(dialect_name, LEASES.c.name, "names"), LEASES.c.owner == bindparam("by"))
+        .values(until=now + bindparam("seconds", type_=Float))
+        .returning(LEASES.c.name, LEASES.c.epoch)
+    )
+
+
+def renew(connection: Connection, names: Sequence[str], owner: str, *, seconds: float) -> dict[str, Lease]:
+    """Those of these leases that are still this owner's, for so many seconds more."""
+    asked = boottime()
+    values = {"names": listed(connection, names), "by": owner, "seconds": seconds}
+    if connection.dialect.name == "sqlite":
+        values["now"] = asked
+    rows = connection.execute(_renewal(connection.dialect.name), values)
+    return {row.name: Lease(row.name, owner, row.epoch, asked + seconds) for row in rows}
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -60,8 +60,8 @@ class Leases:
         give_up_at = self._now() + self._seconds  # counted from here, so that all who wait give up together
         async with self._taking.setdefault(name, asyncio.Lock()):
             while not self.valid(name):
-                taken = await self._database.write(partial(self._acquire, names=[name]))
-                if lease := taken[name]:
+                take = partial(leases.acquire, name=name, owner=self.owner, seconds=self._seconds)
+                if lease := await self._database.write(take):
                     self._held[name] = lease
                     LOG.info("lease taken", lease=name, epoch=lease.epoch)
                 elif self._now() >= give_up_at:
@@ -88,11 +88,15 @@ class Leases:
             await self._give_up(list(self._held))
 
     async def _renew(self) -> None:
-        """All in one transaction: one after the other, on a slow disk the last ones would end before their turn."""
-        taken = await self._database.write(partial(self._acquire, names=sorted(self._held)))
-        for name, lease in taken.items():
-            if lease is not None:
-                self._held[name] = lease
+        """All by one statement: one after the other, on a slow disk the last ones would end before their turn."""
+        names = sorted(self._held)
+        if not names:
+            return
+        renew = partial(leases.renew, names=names, owner=self.owner, seconds=self._seconds)
+        renewed = await self._database.write(renew)
+        for name in names:
+            if name in renewed:
+                self._held[name] = renewed[name]
             elif self._held.pop(name, None):
                 LOG.warning("a lease was lost", lease=name)
 
@@ -106,10 +110,6 @@ class Leases:
         given = [self._held.pop(name) for name in names]
         if given:
             await self._database.write(partial(_release, given=given))
-
-    def _acquire(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Lease | None]:
-        # In one order for everybody, or two workers could wait for each other.
-        return {name: leases.acquire(connection, name, self.owner, seconds=self._seconds) for name in names}
 
 
 def _release(connection: Connection, given: Sequence[Lease]) -> None:

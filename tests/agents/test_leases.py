@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from agents.dispatch.leases import Leases
 from registry.database import Database
@@ -64,6 +64,21 @@ async def test_all_leases_are_renewed_in_one_transaction(database: Database, mon
     await turns.next()
     assert writes == [1]
     renewing.cancel()
+
+
+async def test_a_lease_that_somebody_else_has_taken_is_lost(database: Database):
+    turns = Turns()
+    one, two = Leases(database, "one", seconds=30, sleep=turns.sleep), Leases(database, "two", seconds=30)
+    with one.used("a"), one.used("b"):
+        for name in ("a", "b"):
+            await one.hold(name)
+        with database.transaction() as connection:
+            connection.execute(update(LEASES).where(LEASES.c.name == "a").values(until=0.0))
+        await two.hold("a")
+        renewing = asyncio.create_task(one.run())
+        await turns.next()
+        assert (one.valid("a"), one.valid("b")) == (False, True)
+        renewing.cancel()
 
 
 async def test_a_lease_that_nobody_uses_is_given_up_and_one_in_use_is_kept(database: Database):

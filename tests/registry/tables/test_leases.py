@@ -4,11 +4,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, text, update
 
 from registry import leases
 from registry.database import Database
-from registry.leases import LEASES, Lease, acquire, boottime, held, release
+from registry.leases import LEASES, Lease, acquire, boottime, held, release, renew
 from tests.registry.tables.waiting import wait_for_a_blocked_session
 
 NAME = "dispatch-bulk/3"
@@ -47,6 +47,35 @@ def test_an_owner_renews_within_its_epoch(connection: Connection):
     assert again.epoch == first.epoch
     assert again.until > first.until + 50
     assert held(connection, [first])
+
+
+def test_an_owner_renews_what_is_still_its_own_by_one_statement(connection: Connection):
+    first, other = _take(connection, "one", seconds=1), acquire(connection, "other", "one", seconds=1)
+    assert first is not None
+    assert other is not None
+    _end(connection)
+    assert acquire(connection, "other", "two", seconds=60)
+    before = boottime()
+    renewed = renew(connection, [NAME, "other", "never taken"], "one", seconds=60)
+    assert set(renewed) == {NAME}, "the lease that somebody else has taken meanwhile is lost"
+    assert renewed[NAME].epoch == first.epoch
+    assert before + 60 <= renewed[NAME].until <= boottime() + 60
+    assert _take(connection, "two") is None, "it lasts again"
+    assert held(connection, [renewed[NAME]])
+
+
+def test_a_renewal_does_not_wait_for_claims_nor_they_for_it(database: Database):
+    with database.transaction() as connection:
+        lease = _take(connection, "one")
+    assert lease is not None
+    if database.is_sqlite:
+        return  # writers take turns there anyway
+    with database.transaction() as renewing, database.transaction() as claiming:
+        claiming.execute(text("set local lock_timeout = '5s'"))
+        renewing.execute(text("set local lock_timeout = '5s'"))
+        assert held(claiming, [lease])
+        assert renew(renewing, [NAME], "one", seconds=60)
+        assert held(claiming, [lease])
 
 
 def test_a_successor_gets_a_higher_epoch_and_the_sleeper_held_nothing(connection: Connection):
