@@ -6,6 +6,8 @@
 A registry gets appeal after appeal; at seeded random moments of each fan-out a fault hits it.  A member is lost who was
 invited and is neither seen by the gateway nor named withdrawn, refused or uncertain; doubled is a number that it saw
 more than once for one appeal and wave.  Both must be 0, whatever happens, and no worker that nobody killed may end.
+Meanwhile people answer yes, answer no and opt out: what each said must be stored, have its effect, be counted and be
+acknowledged, once.
 `resume_seconds` is the longest time until messages left again: from the death, the cut or the waking, and from the
 return of what was away.  Exit code 1 when the promise broke.
 """
@@ -31,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.fire.faults import FAULTS, Fault
 from bench.fire.front import WINDOW, Front, Stuck, open_front
 from bench.fire.toll import Toll, take_toll
+from bench.fire.voices import Hearing
 
 KILL = "worker killed"
 LIMIT_SECONDS = 30.0
@@ -63,6 +66,7 @@ async def run(options: argparse.Namespace, folder: Path) -> list[Row]:
     if options.only:
         left = [FAULTS[name] for name in options.only] * options.each
     tolls: list[Toll] = []
+    heard: list[Hearing] = []
     started = time.monotonic()
     async with open_front(options.log, options.members, options.seed, folder) as front:
         number = 0
@@ -73,9 +77,11 @@ async def run(options: argparse.Namespace, folder: Path) -> list[Row]:
                 raise Stuck("the fan-out was over before the first fault: give more --members")
             left = left[len(taken) :]
             tolls += taken
+            heard.append(taken[0].heard)
             print(f"appeal {number}: {time.monotonic() - began:.0f} s, {len(left)} faults left", flush=True)
             if options.json:
-                write(options, rows_of(tolls, options.limit), started)
+                write(options, rows_of(tolls, options.limit), heard, started)
+    show_heard(heard)
     return rows_of(tolls, options.limit)
 
 
@@ -111,6 +117,8 @@ def broken(toll: Toll, limit: float) -> list[str]:
         found.append(f"{toll.lost} lost")
     if toll.doubled:
         found.append(f"{toll.doubled} doubled")
+    if toll.heard.lost or toll.heard.doubled:
+        found.append(f"of {toll.heard}")
     if toll.uncertain > toll.fault.deaths * WINDOW:
         found.append(f"{toll.uncertain} uncertain, more than {toll.fault.deaths} windows of {WINDOW}")
     if toll.resumed is not None and toll.resumed > limit:
@@ -118,7 +126,7 @@ def broken(toll: Toll, limit: float) -> list[str]:
     return found
 
 
-def write(options: argparse.Namespace, rows: list[Row], began: float) -> None:
+def write(options: argparse.Namespace, rows: list[Row], heard: list[Hearing], began: float) -> None:
     """After each appeal, so that what was measured outlives whatever comes next."""
     command = {key: getattr(options, key) for key in ("log", "kills", "each", "members", "per_appeal", "seed", "only")}
     report = {
@@ -129,8 +137,19 @@ def write(options: argparse.Namespace, rows: list[Row], began: float) -> None:
         "seconds": round(time.monotonic() - began),
         "cpu_seconds": round(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])),
         "faults": [asdict(row) for row in rows],
+        "replies": _sums(heard),
     }
     options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _sums(heard: list[Hearing]) -> dict[str, int]:
+    """Replies while faults happened; doubled were stored, counted or acknowledged more than once."""
+    return {name: sum(getattr(hearing, name) for hearing in heard) for name in ("said", "lost", "doubled")}
+
+
+def show_heard(heard: list[Hearing]) -> None:
+    sums = _sums(heard)
+    print(f"{sums['said']} replies meanwhile: {sums['lost']} lost, {sums['doubled']} doubled", flush=True)
 
 
 def show(rows: list[Row]) -> None:

@@ -7,21 +7,26 @@ from dataclasses import dataclass, field
 
 from bench.fire.faults import Fault
 from bench.fire.front import PATIENCE, Front, Stuck
+from bench.fire.voices import Hearing, Voices
 from muster.demo.story import drill_spec, launch
 from registry.ledger import Fate
 
 _OVER = 0.95  # of the messages
+NOBODY = Hearing(0, 0, 0)
 
 
 @dataclass
 class Toll:
-    """What one fault cost.  Lost and doubled are the whole appeal's, charged to each fault that hit it."""
+    """What one fault cost.  Lost and doubled, messages and people's words, are the whole appeal's, charged to each fault that
+    hit it.
+    """
 
     fault: Fault
     resumed: float | None = None
     lost: int = 0
     doubled: int = 0
     trouble: str = ""
+    heard: Hearing = NOBODY
     owners: Counter[str] = field(default_factory=Counter)  # who had claimed those who are uncertain
 
     @property
@@ -64,6 +69,24 @@ async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll
     front.appeal = await launch(
         front.site.commands, drill_spec(front.members), front.site.plan.folder, f"appeal-{number}"
     )
+    voices = Voices(front)
+    speaking = asyncio.create_task(voices.speak())
+    try:
+        tolls = await _hit(front, faults)
+    finally:
+        speaking.cancel()
+        (ended,) = await asyncio.gather(speaking, return_exceptions=True)
+    if isinstance(ended, Exception):
+        raise ended
+    heard = await voices.judge()
+    print(f"  {heard}", flush=True)
+    for toll in tolls:
+        toll.heard = heard
+    await front.site.commands.run("appeal", "stop", front.appeal, "--reason", "measured")
+    return tolls
+
+
+async def _hit(front: Front, faults: list[Fault]) -> list[Toll]:
     moments = sorted(front.chance.uniform(0.02, 0.85) for _ in faults)
     await front.misbehave()
     tolls: list[Toll] = []
@@ -96,7 +119,6 @@ async def take_toll(front: Front, faults: list[Fault], number: int) -> list[Toll
     lost = verdict.lost + never_begun + max(0, front.members - verdict.invited)
     for toll in tolls:
         toll.lost, toll.doubled = lost, verdict.doubled
-    await front.site.commands.run("appeal", "stop", front.appeal, "--reason", "measured")
     return tolls
 
 

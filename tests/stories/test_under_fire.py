@@ -43,7 +43,10 @@ def _under_fire(report: Path, *options: str) -> dict[str, dict[str, Any]]:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr + _last_words(logs)
-    rows = {row["fault"]: row for row in json.loads(report.read_text())["faults"]}
+    said = json.loads(report.read_text())
+    assert said["replies"]["said"] > 0
+    assert (said["replies"]["lost"], said["replies"]["doubled"]) == (0, 0)
+    rows = {row["fault"]: row for row in said["faults"]}
     for row in rows.values():
         assert (row["lost"], row["duplicates"], row["broken"]) == (0, 0, []), row
     return rows
