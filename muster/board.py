@@ -82,6 +82,10 @@ class View:
     withdrawn: int
     opted_out: int
     desk: int
+    messages_after_end: int  # that were on their way
+    last_message_after_ms: (
+        int | None
+    )  # how long after the end the last of them had left, at most; none while it is open
     waves: tuple[Wave, ...]
     latest: tuple[Happened, ...]
 
@@ -111,6 +115,7 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
 
     waves = tuple(_waves(spec, row.launched_at, count, doubtful, partial(ledger.fates, connection, appeal_id)))
     state = read_state(row.state) if row.state else None
+    after, late = ledger.sent_after(connection, appeal_id, row.closed_at) if row.closed_at else (0, None)
     return View(
         appeal_id=appeal_id,
         status=row.status,
@@ -135,6 +140,8 @@ def read(connection: Connection, appeal_id: str, now: datetime) -> View:
         withdrawn=count("withdrawn") + _unreleased(state),
         opted_out=count("opted_out"),
         desk=len(replies.waiting_for_a_person(connection)),
+        messages_after_end=after,
+        last_message_after_ms=None if late is None else round(late / timedelta(milliseconds=1)),
         waves=waves,
         latest=tuple(
             Happened(line.happened_at, SAID.get(line.what, line.what).format(**_details(line.details)))

@@ -123,9 +123,17 @@ def _troubles(view: View, pace: Rates | None) -> Text:
     ):
         if number or name == "uncertain":
             parts += [(f"{number:,} ", style if number else "dim"), (f"{name}   ", "" if number else "dim")]
+    if view.last_message_after_ms is not None:
+        parts.append((_ended(view.messages_after_end, view.last_message_after_ms), "dim"))
     if pace is not None:
         parts.append((f"\n{pace.sent:,.0f} sent/s   {pace.delivered:,.0f} delivered/s", "" if pace.sent else "dim"))
     return Text.assemble(*parts)
+
+
+def _ended(messages: int, milliseconds: int) -> str:
+    if not messages:
+        return "\nEnded: no message left after that."
+    return f"\nEnded with {messages:,} messages on their way; the last left within {milliseconds / 1000:.1f} s."
 
 
 def _happened(view: View) -> Table:

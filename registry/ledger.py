@@ -7,7 +7,7 @@ id, so a range of positions says which members it means.  Outcomes are one byte 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import cache
 from typing import Any
@@ -345,6 +345,20 @@ def records_after(connection: Connection, number: int, limit: int, since: dateti
         .limit(limit)
     )
     return [(row.number, _record(row)) for row in rows]
+
+
+def sent_after(connection: Connection, appeal_id: str, moment: datetime) -> tuple[int, timedelta]:
+    """How many mass messages of this appeal were sent by ranges whose record was written after this moment, and how long
+    after it the last of these was: none of them left later, many sooner.
+    """  # noqa: D205
+    rows = connection.execute(
+        select(RECORDS.c.recorded_at, RECORDS.c.fates).where(
+            RECORDS.c.appeal_id == appeal_id, RECORDS.c.wave > 0, RECORDS.c.recorded_at > moment
+        )
+    )
+    sent = [(at, count) for at, fates in rows if (count := bytes(fates).count(Fate.SENT))]
+    latest = max((at for at, _ in sent), default=moment)
+    return sum(count for _, count in sent), latest - moment
 
 
 def fates(connection: Connection, appeal_id: str, wave: int | None = None) -> dict[Fate, int]:

@@ -1,8 +1,10 @@
 """A recall: the deciding confirmation comes while most of the messages are still to leave."""
 
 import asyncio
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from muster.demo.desk import RehearsalDesk
 from muster.demo.processes import ensure_alive
 from muster.demo.recall import recall
 from muster.demo.site import Plan, Site, open_site
+from registry import appeals
 from rehearsal.generate import generate_members
 from schemas.appeals import AppealFilled
 from schemas.dispatch import SendingStopped
@@ -35,14 +38,24 @@ async def test_what_has_not_left_is_withdrawn_and_nobody_is_asked_twice(tmp_path
         alive = partial(ensure_alive, worker)
         verdict, _ = await recall(site, desk, size=INVITED, share=0.1, alive=alive)
         stopped, filled = await _endings(site)
+        ended_at, told = await _told_of_the_end(site)
 
     assert verdict.invited == INVITED
     assert verdict.withdrawn > 50_000
     assert verdict.seen + verdict.withdrawn == INVITED
     assert (verdict.lost, verdict.doubled, verdict.uncertain) == (0, 0, 0)
+    # What an officer is told of the end holds for what the gateway saw.
+    assert verdict.last <= ended_at.timestamp() + told["last_message_after_ms"] / 1000 + 0.001
+    assert told["messages_after_end"] < verdict.seen
     # An order's id is that of its input and its place among what followed from it, which is the order of publishing.
     input_, _, place = stopped.rpartition(":")
     assert (place, filled) == ("0", f"{input_}:1")
+
+
+async def _told_of_the_end(site: Site) -> tuple[datetime, dict[str, Any]]:
+    """When the appeal ended, and what its status says of it."""
+    (row,) = await site.database.read(appeals.appeals)
+    return row.closed_at, await site.commands.run("appeal", "status", row.appeal_id)
 
 
 async def _endings(site: Site) -> tuple[str, str]:
