@@ -90,6 +90,11 @@ class View:
     latest: tuple[Happened, ...]
 
     @property
+    def over(self) -> bool:
+        """Nothing more is sent."""
+        return self.status not in appeals.OPEN
+
+    @property
     def left(self) -> timedelta:
         return max(timedelta(), self.deadline - self.now)
 

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from muster.board import Pace, Rates, View, read
-from registry import appeals
 from registry.database import Database
 
 _LOOKS_AT_WORKERS = 20  # a look at the board in so many is one at the workers, too
@@ -42,7 +41,7 @@ def draw(view: View, pace: Rates | None = None, *, works: bool = True) -> Panel:
         "",
         _happened(view),
     ]
-    if not works and view.status in appeals.OPEN:
+    if not works and not view.over:
         parts += ["", _NOBODY_WORKS]
     return Panel(
         Group(*parts),
@@ -58,8 +57,7 @@ def _headline(view: View) -> Table:
     grid.add_column(ratio=1)
     grid.add_column(justify="right")
     confirmed = Text.assemble((f"{view.confirmed}", "bold green"), f" of {view.need} confirmed")
-    over = view.status not in appeals.OPEN
-    clock = Text("ended") if over else Text(f"{_hours(view.left)} left", "bold")
+    clock = Text("ended") if view.over else Text(f"{_hours(view.left)} left", "bold")
     grid.add_row(confirmed, clock)
     bar = ProgressBar(total=view.need, completed=min(view.confirmed, view.need), width=56)
     grid.add_row(bar, Text(f"until {view.deadline.astimezone():%H:%M}"))
@@ -171,7 +169,7 @@ def watch(
                 if looks % _LOOKS_AT_WORKERS == 0:
                     works = worker_runs()
                 live.update(draw(view, pace.after(view), works=works), refresh=True)
-                if view.status not in appeals.OPEN:
+                if view.over:
                     return
                 sleep(every)
                 view = look()

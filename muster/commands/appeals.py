@@ -133,7 +133,7 @@ def status(
         if as_json:
             tell(view.as_json(), "", as_json=True)
         else:
-            OUT.print(board_view.draw(view, works=door.worker_runs()))
+            OUT.print(board_view.draw(view, works=view.over or door.worker_runs()))
 
 
 @app.command("list")

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from bench.faults import broken
 from bench.fire.faults import FAULTS as ALL_FAULTS
 from bench.fire.toll import Blame, Toll
+from bench.fire.voices import Hearing
 
 BENCH = Path(__file__).parents[2] / "bench" / "faults.py"
 FAULTS = {
@@ -58,6 +60,16 @@ def test_each_kill_is_charged_with_what_the_dead_worker_had_claimed():
     blame.charge(Counter(dead=900, alive=40), [kill, cut])
     blame.charge(Counter(dead=922, alive=10), [kill, cut])  # the living one has told since what became of 30
     assert (kill.uncertain, cut.uncertain) == (922, 10)
+
+
+@pytest.mark.parametrize(
+    "heard", [Hearing(10, 1, 0, ("1 not stored",)), Hearing(10, 0, 1, ("1 more than once counted",))]
+)
+def test_what_somebody_said_and_was_lost_or_counted_twice_breaks_the_promise(heard: Hearing):
+    toll = Toll(ALL_FAULTS["worker killed"], heard=heard)
+    (reason,) = broken(toll, LIMIT)
+    assert heard.reasons[0] in reason
+    assert not broken(Toll(ALL_FAULTS["worker killed"], heard=Hearing(10, 0, 0)), LIMIT)
 
 
 @pytest.mark.slow
