@@ -16,7 +16,7 @@ from agents import doors
 from agents.dispatch.batch import NO_APPEAL
 from agents.gather import Gather
 from agents.papers import Papers
-from agents.replies import OnAnswer, Read, Unread, count, read_all
+from agents.replies import OnAnswer, Read, Unread, read_all
 from agents.routes import post
 from notifiers.ports import Incoming, Receipt, Receipts
 from registry import addresses, outbox, receipts, replies
@@ -100,11 +100,9 @@ class Inbound:
 
     def _go_ahead(self, read: Read, partition: int | None) -> None:
         """What has committed need not wait for the log to bring it."""
-        count(self._channel, read)
+        read.committed(self._channel, self._on_answer)
         if self._shortcut is not None and partition is not None and read.acknowledgement is not None:
             self._shortcut.send(read.acknowledgement, partition)
-        for answer in read.answers:
-            self._on_answer(*answer)
 
     async def on_receipt(self, receipt: Receipt) -> None:
         await self.on_receipts([Receipts(receipt, [receipt.gateway_id], [receipt.address])])

@@ -52,6 +52,12 @@ class Read:
     acknowledgement: AnswerReply | None
     answers: tuple[tuple[Envelope, MemberAnswered], ...]
 
+    def committed(self, channel: Channel, on_answer: OnAnswer) -> None:
+        """Count it, and tell of its answers: its transaction has committed."""
+        READ.labels(channel=channel.value, intent=self.intent.value).inc()
+        for answer in self.answers:
+            on_answer(*answer)
+
 
 class ReadReply:
     """Reads what was stored unread: the answer, the orders that follow from it and the acknowledgement commit together.
@@ -72,9 +78,7 @@ class ReadReply:
         if isinstance(delivery.message, ReplyReceived):
             read = await self._replies.add((delivery.envelope.id, delivery.message))
             if read is not None:
-                count(delivery.message.channel, read)
-                for answer in read.answers:
-                    self._on_answer(*answer)
+                read.committed(delivery.message.channel, self._on_answer)
 
     def _apply(self, connection: Connection, received: Sequence[tuple[str, ReplyReceived]]) -> list[Read | None]:
         """How each was understood; none for what was read before."""
@@ -94,11 +98,6 @@ def read_all(papers: Papers, unread: Sequence[Unread], now: datetime) -> list[Re
     read = [reading.apply() for reading in readings]
     papers.write()
     return read
-
-
-def count(channel: Channel, read: Read) -> None:
-    """In the metrics, once its transaction has committed."""
-    READ.labels(channel=channel.value, intent=read.intent.value).inc()
 
 
 class Reading:

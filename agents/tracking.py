@@ -53,9 +53,8 @@ class Track:
     def go_ahead(self, envelope: Envelope, message: Message) -> None:
         """Begin to show an event that has been committed to the outbox, before the log brings it."""
         self._ahead[envelope.id] = asyncio.create_task(self._show(Told(envelope, message)))
-        if (
-            len(self._ahead) > _REMEMBERED
-        ):  # the log brings some to other workers; that one was shown is known to the database
+        if len(self._ahead) > _REMEMBERED:
+            # The log brings some to other workers; what was shown is known to the database, too.
             del self._ahead[next(iter(self._ahead))]
 
     async def _show(self, told: Told) -> None:

@@ -23,7 +23,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -68,7 +67,7 @@ async def replies_round(site: Site, waits: Waits, *, messages: int, replies: int
     appeal = await launch(site.commands, drill_spec(messages), site.plan.folder, "latency")
     reference = f"mass/{appeal}/1"
     numbers = sorted(await _first_numbers(site, reference, replies))[:replies]
-    heard = await asyncio.gather(*(_messages(site, number) for number in numbers))
+    heard = await asyncio.gather(*(site.witness.messages(number) for number in numbers))
     senders = {
         number: entry["from"]
         for number, told in zip(numbers, heard, strict=True)
@@ -80,7 +79,7 @@ async def replies_round(site: Site, waits: Waits, *, messages: int, replies: int
     watching = asyncio.create_task(_watch(site, appeal, set(members.values())))
     for number in numbers:
         said[number] = time.time()
-        await _say(site, number, senders[number], "1")
+        await site.witness.say(number, senders[number], "1")
         await asyncio.sleep(LOOK_EVERY)
     seen = await watching
     await site.witness.settle(quiet=0.5)
@@ -94,7 +93,7 @@ async def replies_round(site: Site, waits: Waits, *, messages: int, replies: int
 
 async def _note(site: Site, waits: Waits, said: dict[str, tuple[int, float]], seen: Seen) -> None:
     for number, (member, at) in said.items():
-        ours = [entry["time"] for entry in await _messages(site, number) if entry["reference"].startswith("ack/")]
+        ours = [entry["time"] for entry in await site.witness.messages(number) if entry["reference"].startswith("ack/")]
         answered = [moment for moment in ours if moment >= at]
         if not answered or any(member not in moments for moments in seen.values()):
             waits.unanswered += 1
@@ -111,17 +110,6 @@ async def _first_numbers(site: Site, reference: str, wanted: int) -> set[str]:
             if len(numbers) >= wanted:
                 return numbers
             await asyncio.sleep(LOOK_EVERY)
-
-
-async def _messages(site: Site, number: str) -> list[dict[str, Any]]:
-    async with site.session.get(f"{site.witness.url}/messages", params={"to": number}) as response:
-        return list((await response.json())["messages"])
-
-
-async def _say(site: Site, number: str, to: str, text: str) -> None:
-    said = {"from": number, "to": to, "text": text}
-    async with site.session.post(f"{site.witness.url}/say", json=said) as response:
-        response.raise_for_status()
 
 
 async def _watch(site: Site, appeal: str, members: set[int]) -> Seen:

@@ -83,9 +83,7 @@ class View:
     opted_out: int
     desk: int
     messages_after_end: int  # that were on their way
-    last_message_after_ms: (
-        int | None
-    )  # how long after the end the last of them had left, at most; none while it is open
+    last_message_after_ms: int | None  # after the end, when the last of them had left; none while it is open
     waves: tuple[Wave, ...]
     latest: tuple[Happened, ...]
 

@@ -63,23 +63,15 @@ class Voices:
         others = await front.site.database.read(_not_asked)
         chance.shuffle(asked)
         chance.shuffle(others)
-        to = await self._sender(asked[0])
+        told = await front.site.witness.messages(asked[0])
+        to = next(str(entry["from"]) for entry in told if entry["reference"] == front.reference)
         words = cycle(chain(["1", "2"] * (_OPT_OUTS_EACH // 2), [_OPT_OUT]))
         for mobile in asked:
             word = next(words)
             speaker = mobile if word in _ANSWERS else others.pop()
-            async with front.site.session.post(
-                f"{front.site.witness.url}/say", json={"from": speaker, "to": to, "text": word}
-            ) as response:
-                response.raise_for_status()
+            await front.site.witness.say(speaker, to, word)
             self.said[speaker] = word
             await asyncio.sleep(chance.uniform(*_PAUSE))
-
-    async def _sender(self, mobile: str) -> str:
-        url = f"{self.front.site.witness.url}/messages"
-        async with self.front.site.session.get(url, params={"to": mobile}) as response:
-            told = (await response.json())["messages"]
-        return next(str(entry["from"]) for entry in told if entry["reference"] == self.front.reference)
 
     async def judge(self) -> Hearing:
         """Once everything has had its effect, or nothing more comes."""
@@ -95,17 +87,12 @@ class Voices:
         await self.front.site.witness.settle(quiet=0.3)
         missing = {what: self.said.keys() - mobiles.keys() for what, mobiles in found.items()}
         twice = {what: {mobile for mobile, times in mobiles.items() if times > 1} for what, mobiles in found.items()}
-        twice["at the gateway"] = await self._acknowledged_twice()
+        twice["at the gateway"] = await self.front.site.witness.doubled(f"ack/{self.front.appeal}/0")
         reasons = [f"{len(mobiles)} not {what}" for what, mobiles in missing.items() if mobiles]
         reasons += [f"{len(mobiles)} more than once {what}" for what, mobiles in twice.items() if mobiles]
         return Hearing(
             len(self.said), len(set().union(*missing.values())), len(set().union(*twice.values())), tuple(reasons)
         )
-
-    async def _acknowledged_twice(self) -> set[str]:
-        reference = {"reference": f"ack/{self.front.appeal}/0"}
-        async with self.front.site.session.get(f"{self.front.site.witness.url}/doubled", params=reference) as response:
-            return {entry["number"] for entry in (await response.json())["doubled"]}
 
 
 def _sole_owners(connection: Connection, *, mobiles: Sequence[str]) -> list[str]:

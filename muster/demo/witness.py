@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -15,7 +16,7 @@ from registry.selections import SELECTIONS
 
 
 class Witness:
-    """The simulator's own record of every message that it accepted."""
+    """The simulator's own record of every message that it accepted; and members speak through it."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
@@ -40,6 +41,24 @@ class Witness:
         async with self.session.get(f"{self.url}/numbers", params={"reference": reference}) as response:
             response.raise_for_status()
             return set((await response.text()).split())
+
+    async def messages(self, number: str) -> list[dict[str, Any]]:
+        """What this number got, the oldest first: from, text, reference and time (epoch seconds, real time)."""
+        async with self.session.get(f"{self.url}/messages", params={"to": number}) as response:
+            response.raise_for_status()
+            return list((await response.json())["messages"])
+
+    async def doubled(self, reference: str) -> set[str]:
+        """The numbers that got this message more than once."""
+        async with self.session.get(f"{self.url}/doubled", params={"reference": reference}) as response:
+            response.raise_for_status()
+            return {entry["number"] for entry in (await response.json())["doubled"]}
+
+    async def say(self, number: str, to: str, text: str) -> None:
+        """Somebody writes to us."""
+        said = {"from": number, "to": to, "text": text}
+        async with self.session.post(f"{self.url}/say", json=said) as response:
+            response.raise_for_status()
 
     async def settle(self, *, quiet: float = 0.5, limit: float = 30.0) -> None:
         """Wait until nothing new has arrived for a while, bounded."""

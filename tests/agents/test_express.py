@@ -4,30 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import pytest
 
-from agents.dispatch.entries import Entries
 from agents.dispatch.express import Express
-from agents.dispatch.gate import Gate
-from agents.dispatch.lane import Dispatch, Lane
+from agents.dispatch.lane import Lane
 from agents.dispatch.leases import Leases
-from agents.dispatch.selected import Selected
 from registry import ledger, replies
 from registry.database import Database
-from registry.ledger_copy import LedgerCopy
 from registry.replies import Received
 from schemas.dispatch import AnswerReply, Draft, SendBatch
 from schemas.envelope import Envelope
 from schemas.words import Channel, Language, MessageKind
 from streams.errors import Busy
 from streams.inbox import Delivery
-from tests.agents.test_lane import Phonebox
+from tests.agents.test_lane import Phonebox, dispatch
 from tests.agents.test_lane import delivery as bulk_delivery
 
 NOW = datetime(2011, 11, 24, 12, tzinfo=UTC)
-NO_COPY = LedgerCopy(None, "one")
 
 
 def order(reply_id: str = "m-1") -> AnswerReply:
@@ -168,19 +162,8 @@ async def test_no_lease_is_kept_by_it_while_the_log_brings_nothing(lane: Listed)
 
 @asynccontextmanager
 async def worker(database: Database, name: str, phonebox: Phonebox) -> AsyncIterator[Express]:
-    gate = Gate()
-    gate.heard_all.set()
     leases = Leases(database, name, seconds=0.5)
-    shared = Dispatch(
-        database,
-        {Channel.SMS: phonebox},
-        gate,
-        leases,
-        Selected(database, NO_COPY),
-        lambda: uuid4().hex,
-        Entries(database, lambda: NOW, NO_COPY),
-    )
-    express = Express(Lane("urgent", shared, urgent=True))
+    express = Express(Lane("urgent", dispatch(database, phonebox, leases), urgent=True))
     express.follow({3})
     renewing = asyncio.create_task(leases.run())
     try:

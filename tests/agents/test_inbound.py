@@ -207,9 +207,8 @@ async def test_a_member_who_answers_by_two_ways_at_once_has_said_one_thing_and_t
     with database.snapshot() as connection:
         (kept,) = replies.answers(connection, APPEAL)
         told = [message for message, _ in _told(connection) if isinstance(message, MemberAnswered)]
-    answers = [
-        message.answer for message in told[::2]
-    ]  # each is told to the appeal, and to those who look after volunteers
+    # Each is told to the appeal, and again to those who look after its volunteers.
+    answers = [message.answer for message in told[::2]]
     assert len(answers) == 20
     assert answers[-1] == kept.answer, "the log ends with the answer that the registry keeps"
     for before, answer in pairwise([None, *answers]):

@@ -123,19 +123,22 @@ def delivery() -> Delivery:
     return Delivery(command, envelope, "dispatch-bulk", 0, 0)
 
 
-def lane(database: Database, phonebox: Phonebox) -> Lane:
+def dispatch(database: Database, phonebox: Phonebox, leases: Leases) -> Dispatch:
     gate = Gate()
     gate.heard_all.set()
-    shared = Dispatch(
+    return Dispatch(
         database,
         {Channel.SMS: phonebox},
         gate,
-        Leases(database, "one"),
+        leases,
         Selected(database, NO_COPY),
         lambda: uuid4().hex,
         Entries(database, lambda: NOW, NO_COPY),
     )
-    return Lane("bulk", shared, urgent=False)
+
+
+def lane(database: Database, phonebox: Phonebox) -> Lane:
+    return Lane("bulk", dispatch(database, phonebox, Leases(database, "one")), urgent=False)
 
 
 async def react(bulk: Lane) -> None:
