@@ -1,7 +1,7 @@
 """The audience agent: each shard of the members, held in columns, counts and selects when the decider asks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -9,11 +9,12 @@ from functools import partial
 from prometheus_client import Gauge, Histogram
 from sqlalchemy import Connection
 
+from agents.keeping import Keeper
 from agents.patience import patient
 from agents.routes import post
 from registry import outbox, selections
 from registry.audience.contacts import Contacts
-from registry.audience.index import AudienceIndex
+from registry.audience.index import AudienceIndex, catch_up_all
 from registry.database import Database
 from registry.errors import DatabaseUnreachable
 from registry.ledger_copy import LedgerCopy, Selected
@@ -28,6 +29,7 @@ SCAN_SECONDS = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
 )
 _FOLLOW_SECONDS = 30.0
+_NEXT_SHARD_SECONDS = 5.0  # after one was written
 MEMBERS = Gauge("muster_audience_members", "Members that this worker holds in columns")
 
 
@@ -35,19 +37,29 @@ class Audience:
     """The shards that this worker has been asked about; each is loaded once and catches up before every answer."""
 
     def __init__(
-        self, database: Database, shards: int, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        database: Database,
+        shards: int,
+        *,
+        keeper: Keeper | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
         self._shards = shards
+        self._keeper = keeper
         self._sleep = sleep
         self._indexes: dict[int, AudienceIndex] = {}
         self._locks = [asyncio.Lock() for _ in range(shards)]
 
     async def load_all(self) -> None:
         """Load every shard now, so that the first appeal need not wait."""
-        load = partial(AudienceIndex.load_many, wanted=range(self._shards), shards=self._shards)
-        for shard, index in enumerate(await self._database.read(load)):
-            self._indexes.setdefault(shard, index)
+        if self._keeper is not None:
+            indexes = await self._keeper.load()
+        else:
+            load = partial(AudienceIndex.load_many, wanted=range(self._shards), shards=self._shards)
+            indexes = await self._database.read(load)
+        for index in indexes:
+            self._indexes.setdefault(index.shard, index)
         MEMBERS.set(sum(len(known) for known in self._indexes.values()))
 
     def contacts(self) -> Contacts:
@@ -56,11 +68,15 @@ class Audience:
 
     async def follow(self) -> None:
         """Catch up now and then, until cancelled, also while nobody asks: who has been erased is forgotten here, too."""
+        pause = _FOLLOW_SECONDS
         while True:
-            await self._sleep(_FOLLOW_SECONDS)
-            for shard in tuple(self._indexes):
-                with suppress(DatabaseUnreachable):
+            await self._sleep(pause)
+            pause = _FOLLOW_SECONDS
+            with suppress(DatabaseUnreachable):
+                for shard in tuple(self._indexes):
                     await self.caught_up(shard)
+                if self._keeper is not None and await self._keeper.keep(self._indexes):
+                    pause = _NEXT_SHARD_SECONDS
 
     async def caught_up(self, shard: int) -> AudienceIndex:
         """The index of a shard with every change that was committed before this call."""
@@ -81,13 +97,8 @@ class Audience:
             for lock in self._locks:
                 await stack.enter_async_context(lock)
             indexes = [self._indexes[shard] for shard in range(self._shards)]
-            await self._database.read(partial(_catch_up, indexes=indexes))
+            await self._database.read(partial(catch_up_all, indexes=indexes))
             yield indexes
-
-
-def _catch_up(connection: Connection, *, indexes: Sequence[AudienceIndex]) -> None:
-    for index in indexes:
-        index.catch_up(connection)
 
 
 class AnswerScans:

@@ -4,9 +4,11 @@
 
 A registry of `--members` is generated and imported; a worker starts on it (*ready* is from its start as a process to its own
 word that it is ready) and answers previews of an appeal with two waves: *preview* is the whole of `muster appeal preview`
-as an officer types it, *start* that of a command that asks nobody.  Then an appeal texts `--messages` members.  Memory is
-that of the worker and of the process that joins receipts, looked at twice a second: *after a tenth* of the messages and *at
-the end* say whether it grows.  Disk is what log and database have grown by, for each message.
+as an officer types it, *start* that of a command that asks nobody.  When the worker has kept all shards on disk, it stops:
+*preview without worker* is the command's when nobody runs, *ready from snapshot* the start of the next worker.  Then an appeal
+texts `--messages` members.  Memory is that of the worker and of the process that joins receipts, looked at twice a
+second: *after a tenth* of the messages and *at the end* say whether it grows.  Disk is what log and database have grown by,
+for each message.
 """
 
 import argparse
@@ -38,7 +40,8 @@ async def measure(plan: Plan, options: argparse.Namespace) -> Facts:
     await asyncio.to_thread(generate_members, options.members, seed=1, out=table)
     sms = {**SMS, "registered_delivery": options.receipts}
     gateway = ("--window", "8192", "--undelivered", "0")
-    plan = replace(plan, speed=SPEED, settings={**plan.settings, "sms": sms}, gateway=gateway, patience=PATIENCE)
+    settings = {**plan.settings, "sms": sms, "snapshots": plan.folder}
+    plan = replace(plan, speed=SPEED, settings=settings, gateway=gateway, patience=PATIENCE)
     facts: Facts = {"log": options.log, "members": options.members}
     async with open_site(plan) as site:
         began = time.monotonic()
@@ -53,8 +56,36 @@ async def measure(plan: Plan, options: argparse.Namespace) -> Facts:
         spec = plan.folder / "preview.yaml"
         spec.write_text(json.dumps(story_spec(15)))  # JSON is YAML
         facts["preview_ms"] = await _times(site, options.previews, "appeal", "preview", str(spec))
+        facts["snapshot_mib"] = await _kept(site)
+        await worker.stop()
+        facts["preview_without_worker_ms"] = await _times(site, options.previews, "appeal", "preview", str(spec))
+        facts["ready_from_snapshot_seconds"] = await _starts(site, options.previews)
+        worker = await site.start_worker()
         facts |= await _fan_out(site, worker, options.messages)
     return facts
+
+
+async def _starts(site: Site, count: int) -> list[float]:
+    """Seconds until a worker was ready, so many times."""
+    took = []
+    for _ in range(count):
+        began = time.monotonic()
+        worker = await site.start_worker()
+        took.append(round(time.monotonic() - began, 1))
+        await worker.stop()
+    return took
+
+
+async def _kept(site: Site) -> int:
+    """MiB of all shards on disk, once they are there."""
+    folder = site.settings.members_folder
+    assert folder is not None
+    began = time.monotonic()
+    while len(list(folder.glob("*.npz"))) < site.settings.shards:
+        if time.monotonic() - began > PATIENCE:
+            raise TimeoutError(f"the worker has not kept its shards in {folder}")
+        await asyncio.sleep(LOOK_EVERY)
+    return sum(path.stat().st_size for path in folder.iterdir()) >> 20
 
 
 async def _times(site: Site, count: int, *command: str) -> list[int]:
@@ -128,7 +159,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="muster-bench-") as home, ExitStack() as servers:
         facts = asyncio.run(until_told_to_stop(measure(plan_on(options.log, Path(home), servers), options)))
     for name, value in facts.items():
-        print(f"{name:24}{value}")
+        print(f"{name:32}{value}")
     if options.json:
         options.json.write_text(json.dumps(facts, indent=2) + "\n")
 

@@ -21,6 +21,7 @@ from muster.preview_view import NOT_NEEDED, Preview, Wave
 from muster.settings import Settings
 from registry.audience.columns import Ints
 from registry.audience.index import REASONS, AudienceIndex
+from registry.audience.snapshots import Snapshots
 from registry.database import Database
 from registry.lists import among
 from registry.members import MEMBERS
@@ -36,8 +37,14 @@ def preview(database: Database, spec: AppealSpec, settings: Settings, now: datet
     """The preview of this spec on the registry as it is now.  Raises `BadSpec` or `DatabaseUnreachable`."""
     ensure_launchable(spec, now)
     with database.snapshot() as connection:
-        indexes = AudienceIndex.load_many(connection, range(settings.shards), settings.shards)
+        indexes = _loaded(connection, settings)
         return find(connection, indexes=indexes, spec=spec, settings=settings, now=now)
+
+
+def _loaded(connection: Connection, settings: Settings) -> Sequence[AudienceIndex]:
+    if settings.members_folder is None:
+        return AudienceIndex.load_many(connection, range(settings.shards), settings.shards)
+    return Snapshots(settings.members_folder, settings.shards).load(connection)[0]
 
 
 def find(

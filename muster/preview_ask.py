@@ -5,7 +5,6 @@ through a Unix socket in `MUSTER_HOME` that only the owner of that folder may op
 """
 
 import socket
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +19,8 @@ _PATIENCE: Final = 10.0  # seconds; loading the members oneself takes about as l
 
 
 def door_of(settings: Settings) -> Path:
-    """Where a worker on this database listens: a home may be used with several of them."""
-    return settings.home / f"worker-{sha256(settings.database.encode()).hexdigest()[:12]}.sock"
+    """Where a worker on this database listens."""
+    return settings.home / f"worker-{settings.database_key}.sock"
 
 
 def ask_worker(spec: AppealSpec, settings: Settings) -> Preview | None:

@@ -1,6 +1,7 @@
 """All settings, read once at the door.  Every adapter owns its part; here they are only gathered."""
 
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -58,6 +59,11 @@ class Settings(BaseSettings):
         default=None,
         description="Second folder, best on another disk: what is claimed is also written there, and `muster restore` reads it",
     )
+    snapshots: Path | None = Field(
+        default=None,
+        description="Folder in which workers keep what they know of members, for a quicker start; "
+        "empty = in MUSTER_HOME, and with PostgreSQL nowhere",
+    )
     shards: int = Field(default=8, ge=1, le=64, description="Shards of the registry; fixed once an appeal ran")
     metrics_host: str = Field(default="127.0.0.1", description="Address on which the metrics port listens")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="0 = no metrics port")
@@ -81,9 +87,11 @@ class Settings(BaseSettings):
         values["home"] = home
         values["log"] = values.get("log") or f"sqlite:///{home}/log.db"
         values["database"] = values.get("database") or f"sqlite:///{home}/muster.db"
+        if not values.get("snapshots") and str(values["database"]).startswith("sqlite"):
+            values["snapshots"] = home
         return values
 
-    @field_validator("ledger_copy", mode="before")
+    @field_validator("ledger_copy", "snapshots", mode="before")
     @classmethod
     def _names_a_folder(cls, folder: str | Path | None) -> Path | None:
         return Path(folder).expanduser().absolute() if folder else None
@@ -107,6 +115,16 @@ class Settings(BaseSettings):
         if backend not in {"sqlite", "postgresql"}:
             raise ValueError("write sqlite:////folder/muster.db, or postgresql://user:password@host:5432/name")
         return url
+
+    @property
+    def database_key(self) -> str:
+        """Tells databases apart in the names of files: a home may be used with several of them."""
+        return sha256(self.database.encode()).hexdigest()[:12]
+
+    @property
+    def members_folder(self) -> Path | None:
+        """Where workers keep the members of this database; None = nowhere."""
+        return self.snapshots / f"members-{self.database_key}" if self.snapshots else None
 
     @model_validator(mode="after")
     def _answers_find_home(self) -> Self:

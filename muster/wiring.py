@@ -21,6 +21,7 @@ from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
 from agents.inbound import Inbound, OptOutsByLink
+from agents.keeping import Keeper
 from agents.relay import Relay
 from agents.replies import ReadReply
 from agents.ticker import Ticker
@@ -33,6 +34,7 @@ from muster.settings import Settings
 from muster.site import open_site
 from notifiers.ports import Notifier
 from notifiers.sms import SMSMetrics, SMSNotifier
+from registry.audience.snapshots import Snapshots
 from registry.database import Database
 from registry.leases import end_all
 from registry.ledger_copy import LedgerCopy
@@ -87,7 +89,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         copy = stack.enter_context(LedgerCopy(settings.ledger_copy, owner))
         parts = Parts(settings, clock, database, publisher, owner, scratch, copy)
         gate = Gate()
-        audience = Audience(database, settings.shards)
+        audience = Audience(database, settings.shards, keeper=_keeper(settings, database, clock))
         notifiers: dict[Channel, Notifier] = {}
         leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
         shared = Dispatch(
@@ -133,6 +135,13 @@ def _ensure_alone(settings: Settings, database: Database) -> None:
         ensure_no_worker(log.path, _MAIN)
         with database.transaction() as connection:
             end_all(connection)
+
+
+def _keeper(settings: Settings, database: Database, clock: AppealClock) -> Keeper | None:
+    if settings.members_folder is None:
+        return None
+    snapshots = Snapshots(settings.members_folder, settings.shards)
+    return Keeper(database, snapshots, now=clock.now, new_id=lambda: uuid.uuid4().hex)
 
 
 async def _finish(gate: Gate, lanes: Sequence[Lane]) -> None:

@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from agents import doors
 from agents.routes import post
+from decisions.shards import shard_of
 from muster.commands.requests import AsJSON
 from muster.doorstep import BAD_INPUT, ERR, OUT, Door, fail, open_door, tell
 from muster.profile_view import known_table, scope_in_words
+from muster.settings import Settings
 from muster.who import Card, Mobile, ensure_one_way, member_of
 from registry import outbox
 from registry.erasure import erase as erase_member
@@ -194,5 +196,18 @@ def erase(
                 for message in news
             ]
             outbox.put(connection, messages)
+        _forget_snapshot(door.settings, member)
         door.pass_on()
         tell({"member_id": member, "erased": True}, f"Member {member} is forgotten.", as_json=as_json)
+
+
+def _forget_snapshot(settings: Settings, member: int) -> None:
+    """What a worker kept on this machine goes at once; one that runs would see to it within half a minute."""
+    from registry.audience.snapshots import Snapshots  # noqa: PLC0415 - brings NumPy, which the other commands can do without
+
+    if settings.members_folder is None:
+        return
+    try:
+        Snapshots(settings.members_folder, settings.shards).drop(shard_of(member, settings.shards))
+    except OSError as exc:
+        ERR.print(f"{exc.filename} still holds this member ({exc.strerror}): delete it")

@@ -17,7 +17,7 @@ from registry import addresses as address_book
 from registry import revisions
 from registry.addresses import LANGUAGES, NOBODY, OPTED_OUT, Addresses
 from registry.audience.columns import FIRST_MOBILE, LANGUAGE_CODES, REACH_BITS, Ints
-from registry.audience.index import AudienceIndex
+from registry.audience.index import AudienceIndex, catch_up_all
 from registry.database import Database
 from schemas.words import Channel, Purpose
 
@@ -72,8 +72,7 @@ class Contacts:
         if all(index.revision == latest for index in indexes):
             return
         with self._database.snapshot() as committed:
-            for index in indexes:
-                index.catch_up(committed)
+            catch_up_all(committed, indexes)
 
 
 def _written(mobiles: NDArray[np.int64]) -> list[str]:

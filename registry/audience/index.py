@@ -1,7 +1,9 @@
 """One shard of the members, ready to be asked who fits."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from operator import attrgetter
 from threading import Lock
 from typing import Any, Final, Self
 
@@ -27,6 +29,15 @@ _Skilled = tuple[Ints, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What a shard knows at one moment, for keeping: nobody who has been erased is in it."""
+
+    columns: Columns
+    skills: Sequence[str]  # the sets that the numbers in the columns stand for, as `SkillSets.lines`
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """Members, those who fit per score bin (best first), and the others under their first reason: it all adds up.
 
@@ -41,13 +52,15 @@ class Scan:
 class AudienceIndex:
     """Columns of one shard; `catch_up` brings in what was committed since.  Any thread may ask, while one catches up."""
 
-    def __init__(self, shard: int, shards: int, columns: Columns, *, revision: int) -> None:
-        self._shard = shard
-        self._shards = shards
-        self._columns = columns
-        self._revision = revision
-        self._skills = SkillSets()
-        self._catching_up = Lock()
+    def __init__(self, shard: int, shards: int, held: Held) -> None:
+        self.shard = shard
+        self.shards = shards
+        self._columns = held.columns
+        self._revision = held.revision
+        self._skills = SkillSets(held.skills)
+        self._taken_in = 0
+        self._last_erasure = 0
+        self.turn = Lock()  # of whoever brings changes in
         self._steady = Lock()  # nobody counts while columns change
 
     @classmethod
@@ -68,7 +81,7 @@ class AudienceIndex:
         shard_of_each = shards_of(everybody["id"], shards)
         indexes = []
         for shard in wanted:
-            index = cls(shard, shards, everybody.take(np.flatnonzero(shard_of_each == shard)), revision=revision)
+            index = cls(shard, shards, Held(everybody.take(np.flatnonzero(shard_of_each == shard)), (), revision))
             index._learn_skills(index._columns, skilled)
             indexes.append(index)
         return indexes
@@ -85,24 +98,28 @@ class AudienceIndex:
         """Up to where it has caught up."""
         return self._revision
 
+    @property
+    def taken_in(self) -> int:
+        """How many changed members it has taken in since it was made."""
+        return self._taken_in
+
+    @property
+    def last_erasure(self) -> int:
+        """The revision at which somebody whom it had known had been erased; 0 while nobody has."""
+        return self._last_erasure
+
+    def held(self) -> Held:
+        """A copy of what it knows."""
+        with self._steady:
+            living = self._columns["alive"] != 0
+            return Held(self._columns.take(living), self._skills.lines, self._revision)
+
     def catch_up(self, connection: Connection) -> int:
         """Take in every change that was committed before this transaction began; how many members changed.
 
         The transaction may not have changed members itself: if it came to nothing, its revision would be somebody else's.
         """
-        with self._catching_up:
-            latest = revisions.latest(connection)
-            if latest <= self._revision:
-                return 0
-            news = (MEMBERS.c.revision > self._revision, _in_shards([self._shard], self._shards))
-            changed = unpacked(numbers(connection, query(connection, *news)))
-            if len(changed):
-                skilled = _skilled(connection, *news)
-                with self._steady:
-                    self._learn_skills(changed, skilled)
-                    self._columns = self._columns.put(changed)
-            self._revision = latest
-            return len(changed)
+        return catch_up_all(connection, [self])
 
     def scan(self, criteria: Criteria, asked: Ints) -> Scan:
         """Who fits, counted; `asked` are the ids that earlier waves of the appeal have asked."""
@@ -162,6 +179,17 @@ class AudienceIndex:
             spoken = self._columns["language"][_among(self._columns["id"], ids)]
         return {language: int(np.count_nonzero(spoken == code)) for language, code in LANGUAGE_CODES.items()}
 
+    def take_in(self, changed: Columns, skilled: _Skilled, revision: int) -> None:
+        """Know these members of this shard anew, and so everything up to this revision; `turn` is held meanwhile."""
+        with self._steady:
+            if len(changed):
+                self._learn_skills(changed, skilled)
+                self._columns = self._columns.put(changed)
+            self._revision = revision
+        self._taken_in += len(changed)
+        if not changed["alive"].all():
+            self._last_erasure = revision
+
     def _sieve(self, criteria: Criteria, asked: Ints) -> tuple[Mask, dict[Exclusion, int]]:
         left = self._columns["alive"] != 0
         counts = {reason: int(np.count_nonzero(hit)) for reason, hit in self._hits(criteria, asked, left)}
@@ -185,6 +213,27 @@ class AudienceIndex:
         ids, lines = skilled
         at, known = columns.positions(ids)
         columns["skills"][at[known]] = self._skills.codes(lines[here] for here in np.flatnonzero(known).tolist())
+
+
+def catch_up_all(connection: Connection, indexes: Sequence[AudienceIndex]) -> int:
+    """`catch_up` for several shards of one registry in one pass over what has changed."""
+    with ExitStack() as stack:
+        for index in sorted(indexes, key=attrgetter("shard")):  # in one order, or two would wait for each other
+            stack.enter_context(index.turn)
+        latest = revisions.latest(connection)
+        behind = [index for index in indexes if index.revision < latest]
+        if not behind:
+            return 0
+        shards = behind[0].shards
+        news: list[ColumnElement[bool]] = [MEMBERS.c.revision > min(index.revision for index in behind)]
+        if len(behind) < shards:
+            news.append(_in_shards([index.shard for index in behind], shards))
+        changed = unpacked(numbers(connection, query(connection, *news)))
+        skilled = _skilled(connection, *news)
+        shard_of_each = shards_of(changed["id"], shards)
+        for index in behind:
+            index.take_in(changed.take(shard_of_each == index.shard), skilled, latest)
+        return len(changed)
 
 
 def _among(ids: Ints, listed: Ints) -> Mask:

@@ -11,9 +11,17 @@ from registry.importing.cells import folded
 class SkillSets:
     """A dictionary of the sets of skills that members of a shard have; number 0 is the empty one."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        """`lines` are those of another dictionary, which get the numbers that they have there."""
         self._codes = {"": 0}
         self._sets: list[frozenset[str]] = [frozenset()]
+        for line in lines:
+            self.code(line)
+
+    @property
+    def lines(self) -> list[str]:
+        """The sets as the registry writes them, in the order of their numbers."""
+        return list(self._codes)
 
     def code(self, words: str | None) -> int:
         """The number of this set, written as in the registry: sorted words joined by `;`."""

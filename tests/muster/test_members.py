@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from decisions.shards import shard_of
+from muster.settings import read_settings
 from tests.muster.house import House
 
 TABLE = """\
@@ -48,3 +50,33 @@ def test_what_cannot_be_imported_is_bad_input_with_a_remedy(tmp_path: Path):
     assert refused.code == 2
     assert "no column is called 京卡号 or card_number" in refused.err
     assert house.type("members", "import", str(tmp_path / "nothing.csv")).code == 2
+
+
+def test_who_is_erased_leaves_what_a_worker_had_kept_of_members_too(tmp_path: Path):
+    house = House(tmp_path / "home")
+    table = tmp_path / "members.csv"
+    table.write_text(TABLE, encoding="gb18030")
+    house.ask("members", "import", str(table))
+    folder = read_settings(home=house.home).members_folder
+    assert folder is not None
+    folder.mkdir()
+    for shard in range(8):
+        (folder / f"{shard}.npz").write_bytes(b"columns")
+    assert house.ask("members", "erase", "1")["erased"]
+    left = {path.name for path in folder.iterdir()}
+    assert {f"{shard}.npz" for shard in range(8)} - left == {f"{shard_of(1, 8)}.npz"}
+
+
+def test_whoever_erases_is_told_of_a_file_that_cannot_be_deleted(tmp_path: Path):
+    house = House(tmp_path / "home")
+    table = tmp_path / "members.csv"
+    table.write_text(TABLE, encoding="gb18030")
+    house.ask("members", "import", str(table))
+    folder = read_settings(home=house.home).members_folder
+    assert folder is not None
+    stays = folder / f"{shard_of(1, 8)}.npz"
+    stays.mkdir(parents=True)
+    typed = house.type("members", "erase", "1", "--yes")
+    assert typed.code == 0
+    assert stays.name in typed.err.replace("\n", "")
+    assert "delete it" in typed.err

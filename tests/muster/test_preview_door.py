@@ -14,8 +14,11 @@ from muster.preview_ask import ask_worker, door_of
 from muster.preview_door import PreviewDoor, answering_previews
 from muster.preview_view import Preview
 from muster.settings import Settings, read_settings
+from registry.audience.index import AudienceIndex
+from registry.audience.snapshots import Snapshots
 from registry.database import Database
 from registry.importing.run import import_members
+from registry.marks import mark
 from registry.migrate import create_or_check
 from registry.opt_outs import opt_out
 from rehearsal.generate import generate_members
@@ -45,6 +48,28 @@ async def the_door(settings: Settings, database: Database) -> PreviewDoor:
     audience = Audience(database, settings.shards)
     await audience.load_all()
     return PreviewDoor(settings, database, audience, lambda: NOW)
+
+
+def test_without_a_worker_it_is_found_in_what_one_has_kept(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    before = preview(database, SPEC, settings, NOW)
+    folder = settings.members_folder
+    assert folder is not None
+    snapshots = Snapshots(folder, settings.shards)
+    with database.transaction() as connection:
+        for index in AudienceIndex.load_many(connection, range(settings.shards), settings.shards):
+            held = index.held()
+            snapshots.write(index.shard, held, mark(connection, held.revision, name="m", at=NOW))
+        opt_out(connection, 1, at=NOW, source="test")
+    after = preview(database, SPEC, settings, NOW)
+    assert (after.members, after.excluded["opted_out"]) == (before.members, before.excluded.get("opted_out", 0) + 1)
+
+    def read_all(*_: object) -> None:
+        raise AssertionError("every member was read from the database")
+
+    monkeypatch.setattr(AudienceIndex, "load_many", read_all)
+    assert preview(database, SPEC, settings, NOW) == after
 
 
 async def asked(settings: Settings) -> Preview | None:
