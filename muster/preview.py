@@ -19,8 +19,8 @@ from decisions.matching import criteria_for
 from decisions.segments import segment
 from muster.preview_view import NOT_NEEDED, Preview, Wave
 from muster.settings import Settings
-from registry.audience.columns import Ints
-from registry.audience.index import REASONS, AudienceIndex
+from registry.audience.columns import LANGUAGE_CODES, Ints
+from registry.audience.index import REASONS, AudienceIndex, Sifted
 from registry.audience.snapshots import Snapshots
 from registry.database import Database
 from registry.lists import among
@@ -91,50 +91,48 @@ class _Walk:
 
     def ask(self, number: int, wave: WaveSpec, criteria: Criteria) -> Wave:
         """Ask nobody, and find out who would be."""
-        counted = [index.scan(criteria, before).bins for index, before in zip(self._indexes, self._asked, strict=True)]
-        asked = [self._shard(n, criteria, limit) for n, limit in enumerate(limits(counted, wave.size))]
+        sifted = [index.sift(criteria, before) for index, before in zip(self._indexes, self._asked, strict=True)]
+        share = limits([found.bins for found in sifted], wave.size)
+        chosen = [found.choose(limit, _SALT) for found, limit in zip(sifted, share, strict=True)]
+        for shard, (found, few) in enumerate(zip(sifted, chosen, strict=True)):
+            self._fits[shard] |= found.reasons == 0
+            np.maximum(self._closest[shard], found.reasons, out=self._closest[shard])
+            self._asked[shard] = np.concatenate([self._asked[shard], few.ids])
         spared = np.empty(0, np.int64)
         parts = 0
         if wave.channel is not Channel.EMAIL:
-            spared = self._spared(asked)
+            spared = self._spared([few.ids for few in chosen])
         if wave.channel is Channel.SMS:
-            parts = self._count_parts(asked, spared)
-        matched = sum(map(len, asked))
+            parts = self._count_parts(chosen, spared)
+        matched = sum(len(few.ids) for few in chosen)
         return Wave(
             number=number,
             after=wave.after,
             channel=wave.channel,
-            fit=sum(map(sum, counted)),
+            fit=sum(len(found.ids) for found in sifted),
             matched=matched,
             messages=matched - len(spared),
             parts=parts,
         )
 
-    def _shard(self, shard: int, criteria: Criteria, limit: int) -> Ints:
-        index, before = self._indexes[shard], self._asked[shard]
-        codes = index.reasons(criteria, before)
-        self._fits[shard] |= codes == 0
-        np.maximum(self._closest[shard], codes, out=self._closest[shard])
-        asked = index.choose(criteria, before, limit=limit, salt=_SALT)
-        self._asked[shard] = np.concatenate([before, asked])
-        return asked
-
-    def _count_parts(self, asked: Sequence[Ints], spared: Ints) -> int:
+    def _count_parts(self, chosen: Sequence[Sifted], spared: Ints) -> int:
         total = 0
-        for index, ids in zip(self._indexes, asked, strict=True):
-            quiet = index.languages(spared)
-            for language, count in index.languages(ids).items():
-                told = count - quiet[language]
+        for few in chosen:
+            quiet = np.isin(few.ids, spared, kind="table") if len(spared) else np.zeros(len(few.ids), np.bool_)
+            spoken = few.languages[~quiet]
+            for language, code in LANGUAGE_CODES.items():
+                told = int(np.count_nonzero(spoken == code))
                 self._told[language] += told
                 total += told * self._parts[language]
         return total
 
     def excluded(self) -> dict[str, int]:
         """Everybody who would not be asked, under one reason each; reasons that nobody has are left out."""
-        counts = np.zeros(len(REASONS) + 1, np.int64)
+        named = dict.fromkeys((reason.value for reason in REASONS), 0)
         for fits, closest in zip(self._fits, self._closest, strict=True):
-            counts += np.bincount(closest[~fits], minlength=len(counts))
-        named = {reason.value: int(count) for reason, count in zip(REASONS, counts[1:], strict=True)}
+            left = closest * ~fits
+            for place, reason in enumerate(named, start=1):
+                named[reason] += int(np.count_nonzero(left == place))
         named[NOT_NEEDED] = sum(int(np.count_nonzero(fits)) for fits in self._fits) - sum(map(len, self._asked))
         return {reason: count for reason, count in named.items() if count}
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from decisions.shards import BUCKETS, shards_of
 from registry import revisions
-from registry.audience.columns import LANGUAGE_CODES, RHD_CODES, TYPES, Columns, Ints, query, unpacked
+from registry.audience.columns import RHD_CODES, TYPES, Columns, Ints, query, unpacked
 from registry.audience.exclusion import Mask, exclusions
 from registry.audience.order import shuffled
 from registry.audience.reasons import Exclusion
@@ -21,7 +21,7 @@ from registry.audience.rows import numbers
 from registry.audience.skills import SkillSets
 from registry.members import MEMBERS
 from schemas.criteria import Criteria
-from schemas.words import Language, RhD
+from schemas.words import RhD
 
 REASONS: Final = tuple(Exclusion)
 Codes = NDArray[np.int8]
@@ -47,6 +47,31 @@ class Scan:
     members: int
     bins: tuple[int, int]
     excluded: dict[Exclusion, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """The answer to one question, member by member.  The first three run parallel, over those who fit, in order of id."""
+
+    ids: Ints
+    worse: Mask  # who is in the second bin
+    languages: Codes
+    reasons: (
+        Codes  # of everybody, in order of id: 0 if they fit, else the place of their reason in the documented order
+    )
+
+    @property
+    def bins(self) -> tuple[int, int]:
+        """As in `Scan`."""
+        worse = int(np.count_nonzero(self.worse))
+        return len(self.ids) - worse, worse
+
+    def choose(self, limit: int, salt: str) -> "Sifted":
+        """Only those that `AudienceIndex.select` gives; ordering millions takes longer than finding them."""
+        if len(self.ids) <= limit:
+            return self
+        best = np.sort(_best_first(self.ids, self.worse, salt)[:limit])
+        return Sifted(self.ids[best], self.worse[best], self.languages[best], self.reasons)
 
 
 class AudienceIndex:
@@ -136,28 +161,26 @@ class AudienceIndex:
         """
         with self._steady:
             left, _ = self._sieve(criteria, asked)
-            ids: Ints = self._columns["id"][left]
-            worse = ~self._best(criteria)[left]
-        order = np.lexsort((shuffled(ids, salt), worse))
-        return ids[order[:limit]]
+            fits = np.flatnonzero(left)
+            ids: Ints = self._columns["id"].take(fits)
+            worse = ~self._best(criteria).take(fits)
+        return ids[_best_first(ids, worse, salt)[:limit]]
 
-    def choose(self, criteria: Criteria, asked: Ints, *, limit: int, salt: str) -> Ints:
-        """The members that `select` gives, in order of id: ordering millions takes longer than finding them."""
-        with self._steady:
-            left, _ = self._sieve(criteria, asked)
-            ids: Ints = self._columns["id"][left]
-        return ids if len(ids) <= limit else np.sort(self.select(criteria, asked, limit=limit, salt=salt))
-
-    def reasons(self, criteria: Criteria, asked: Ints) -> Codes:
-        """For each member, in order of id, 0 if they fit, else the place of their reason in the documented order."""
+    def sift(self, criteria: Criteria, asked: Ints) -> Sifted:
+        """Who fits, and why the others do not."""
         with self._steady:
             alive = self._columns["alive"] != 0
-            codes = np.zeros(len(alive), np.int8)
+            reasons = np.zeros(len(alive), np.int8)
             left = alive.copy()
             for reason, hit in self._hits(criteria, asked, left):
-                codes[hit] = REASONS.index(reason) + 1
-            living: Codes = codes[alive]
-            return living
+                reasons |= hit.view(np.int8) * np.int8(REASONS.index(reason) + 1)
+            fits = np.flatnonzero(left)
+            return Sifted(
+                ids=self._columns["id"].take(fits),
+                worse=~self._best(criteria).take(fits),
+                languages=self._columns["language"].take(fits),
+                reasons=reasons if alive.all() else reasons[alive],
+            )
 
     def sharing(self, ids: Ints) -> Ints:
         """Those of these members, in their order, who share their mobile with another one."""
@@ -172,12 +195,6 @@ class AudienceIndex:
                 return {name: np.zeros(len(ids), TYPES[name]) for name in names}, known
             living: Mask = known & (self._columns["alive"][at] != 0)
             return {name: self._columns[name][at] for name in names}, living
-
-    def languages(self, ids: Ints) -> dict[Language, int]:
-        """How many of these members read which language."""
-        with self._steady:
-            spoken = self._columns["language"][_among(self._columns["id"], ids)]
-        return {language: int(np.count_nonzero(spoken == code)) for language, code in LANGUAGE_CODES.items()}
 
     def take_in(self, changed: Columns, skilled: _Skilled, revision: int) -> None:
         """Know these members of this shard anew, and so everything up to this revision; `turn` is held meanwhile."""
@@ -234,6 +251,11 @@ def catch_up_all(connection: Connection, indexes: Sequence[AudienceIndex]) -> in
         for index in behind:
             index.take_in(changed.take(shard_of_each == index.shard), skilled, latest)
         return len(changed)
+
+
+def _best_first(ids: Ints, worse: Mask, salt: str) -> NDArray[np.intp]:
+    """Their places, by score bin and then in an order that favours nobody."""
+    return np.lexsort((shuffled(ids, salt), worse))
 
 
 def _among(ids: Ints, listed: Ints) -> Mask:

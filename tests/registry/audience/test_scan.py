@@ -53,7 +53,12 @@ def test_a_scan_says_what_the_rules_say_of_each_member(connection: Connection, p
 
     chosen = [index.select(criteria, before, limit=len(ids), salt="a").tolist() for index in indexes]
     assert sorted(member for part in chosen for member in part) == sorted(fits)
-    codes = [code for index in indexes for code in index.reasons(criteria, before).tolist()]
+    sifted = [index.sift(criteria, before) for index in indexes]
+    assert [shard.bins for shard in sifted] == [scan.bins for scan in scans]
+    for limit in (len(ids), 3):
+        some = [index.select(criteria, before, limit=limit, salt="a").tolist() for index in indexes]
+        assert [shard.choose(limit, "a").ids.tolist() for shard in sifted] == [sorted(part) for part in some]
+    codes = [code for shard in sifted for code in shard.reasons.tolist()]
     assert Counter(REASONS[code - 1] if code else None for code in codes) == Counter(expected.values())
 
 
