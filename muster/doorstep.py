@@ -23,7 +23,7 @@ from registry.errors import DatabaseUnreachable, NotFound, Refused, WrongVersion
 from registry.indexes import mend
 from registry.locks import one_at_a_time
 from registry.migrate import create_or_check
-from streams.errors import LogUnreachable, NoTopics, StreamsError, WorkerRunning
+from streams.errors import LogUnreachable, NoTopics, ShortSession, StreamsError, WorkerRunning
 from streams.errors import WrongVersion as OtherLog
 
 DONE, DIFFERENT, BAD_INPUT, REFUSED, UNREACHABLE = 0, 1, 2, 3, 4
@@ -110,7 +110,7 @@ def translated() -> Iterator[None]:
     """Turns what can go wrong into one clear line and the exit code that says which kind."""
     try:
         yield
-    except (BadSettings, BadSpec) as exc:
+    except (BadSettings, BadSpec, ShortSession) as exc:
         fail(BAD_INPUT, str(exc))
     except (Refused, NotFound, WrongVersion, OtherLog, WorkerRunning) as exc:
         fail(REFUSED, str(exc))

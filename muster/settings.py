@@ -64,6 +64,13 @@ class Settings(BaseSettings):
         description="Folder in which workers keep what they know of members, for a quicker start; "
         "empty = in MUSTER_HOME, and with PostgreSQL nowhere",
     )
+    session_seconds: float = Field(
+        default=6.0,
+        ge=2,
+        le=60,
+        description="On Kafka a worker silent for so long loses its partitions; "
+        "not below the broker's group.min.session.timeout.ms, which is 6 s unless set otherwise",
+    )
     shards: int = Field(default=8, ge=1, le=64, description="Shards of the registry; fixed once an appeal ran")
     metrics_host: str = Field(default="127.0.0.1", description="Address on which the metrics port listens")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="0 = no metrics port")

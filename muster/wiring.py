@@ -47,7 +47,7 @@ from streams.embedded.transport import ensure_no_worker
 from streams.ours import follow_ours
 from streams.publisher import Publisher, open_publisher
 from streams.reactions import attach
-from streams.setup import create_topics
+from streams.setup import create_topics, ensure_session
 from streams.tail import Tail
 from streams.topics import topics
 from streams.url import EmbeddedLog, parse
@@ -75,11 +75,13 @@ class Parts:
 async def work(settings: Settings, *, with_site: bool = False) -> None:
     """Run a worker, and the web pages beside it, until it is told to stop.
 
-    Raises `WorkerBroken` when it has a bug, `WorkerRunning` when it may not, `PortTaken` when it cannot listen.
+    Raises `WorkerBroken` when it has a bug, `WorkerRunning` or `ShortSession` when it may not, `PortTaken` when it cannot
+    listen.
     """
     async with AsyncExitStack() as stack:
         database = stack.enter_context(Database(settings.database))
         create_topics(settings.log, topics(settings.shards))
+        ensure_session(settings.log, settings.session_seconds)
         _ensure_alone(settings, database)
         publisher = open_publisher(settings.log)
         stack.callback(publisher.close)
@@ -161,8 +163,14 @@ def _attach(
 ) -> list[object]:
     """The reactions, each on its topic.  Bulk dispatch has an app of its own: a long backlog holds nobody else up."""
     settings, database, now = parts.settings, parts.database, parts.clock.now
-    main = create_app(_MAIN, settings.log, datadir=parts.scratch, partitions=settings.shards)
-    bulk = create_app("muster-bulk", settings.log, datadir=parts.scratch, partitions=settings.shards)
+    open_app = partial(
+        create_app,
+        log_url=settings.log,
+        datadir=parts.scratch,
+        partitions=settings.shards,
+        session_seconds=settings.session_seconds,
+    )
+    main, bulk = open_app(_MAIN), open_app("muster-bulk")
     letters = Keep(parts.publisher, now)
     attach(
         main,

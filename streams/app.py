@@ -8,13 +8,16 @@ from faust.transport.drivers import TRANSPORTS
 
 from streams.url import EmbeddedLog, parse
 
+_SHORTEST_REBALANCE = 2.0  # seconds; a busy worker needs one to hear of it and to come
+
 
 def create_app(
     app_id: str, log_url: str, *, datadir: Path, partitions: int = 8, session_seconds: float = 6.0
 ) -> faust.App:
     """An app that serves no web, writes no tables to disk but its own and leaves logging alone.  Opens nothing yet.
 
-    A worker on Kafka that is not heard of for `session_seconds` loses its partitions to the others.
+    A worker on Kafka that is not heard of for `session_seconds` loses its partitions to the others.  Then each of them
+    is waited for half as long: who dies while the group is put together again would hold it up for a second session.
     """
     log = parse(log_url)
     if isinstance(log, EmbeddedLog):
@@ -33,7 +36,7 @@ def create_app(
         web_enabled=False,
         broker_session_timeout=session_seconds,
         broker_heartbeat_interval=session_seconds / 6,
-        broker_rebalance_timeout=session_seconds,
+        broker_rebalance_timeout=max(session_seconds / 2, _SHORTEST_REBALANCE),
         broker_commit_interval=0.5,
         broker_max_poll_records=500,
         stream_recovery_delay=0.0,

@@ -6,6 +6,7 @@ StreamsError
 ├── WrongVersion     the log belongs to another version of Muster: refuse before anything is written
 ├── WorkerRunning    another worker holds the embedded log: refuse to start
 ├── BadLogURL        MUSTER_LOG is no address of a log
+├── ShortSession     the broker lets nobody have as short a session: refuse to start
 ├── Busy             a reaction cannot go on now: the same event is tried again
 └── Unprocessable    a reaction can never act on this event: it goes to the dead letters
 """
@@ -32,6 +33,10 @@ class WorkerRunning(StreamsError):
 
 
 class BadLogURL(StreamsError):
+    pass
+
+
+class ShortSession(StreamsError):
     pass
 
 

@@ -1,10 +1,11 @@
-"""Making the topics, and saying how a log differs from the table."""
+"""Making the topics, and saying how a log differs from what a worker needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from streams.embedded.store import Store
-from streams.kafka.admin import create_kafka_topics, describe_kafka_topics
+from streams.errors import ShortSession
+from streams.kafka.admin import create_kafka_topics, describe_kafka_topics, shortest_kafka_session
 from streams.topics import Topic
 from streams.url import EmbeddedLog, parse
 
@@ -28,6 +29,17 @@ def create_topics(log_url: str, wanted: Sequence[Topic]) -> None:
             store.declare(topic.name, topic.partitions, retention_ms=topic.retention_ms, compacted=topic.compacted)
     finally:
         store.close()
+
+
+def ensure_session(log_url: str, seconds: float) -> None:
+    """Raises `ShortSession` where a worker with such a session could join no group, and would wait for ever; `LogUnreachable`."""
+    log = parse(log_url)
+    shortest = None if isinstance(log, EmbeddedLog) else shortest_kafka_session(log.servers)
+    if shortest is not None and seconds < shortest:
+        raise ShortSession(
+            f"MUSTER_SESSION_SECONDS: the broker allows no session below {shortest:g} s: set it to that or more, "
+            "or lower the broker's group.min.session.timeout.ms"
+        )
 
 
 def check_topics(log_url: str, wanted: Sequence[Topic]) -> list[Difference]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.fire.front import TROUBLED_PACE, Front, Stuck, set_clock
 
 Hit = Callable[[Front], Awaitable[float | None]]
-FROZEN_SECONDS = 8.0  # longer than a session on Kafka (6 s) and a lease (3 s)
+FROZEN_SECONDS = 8.0  # longer than a session on Kafka (4 s) and a lease (3 s)
 AWAY_SECONDS = 3.0
 TROUBLE_SECONDS = 2.0
 STEP_SECONDS = 300  # 50 minutes of appeal time

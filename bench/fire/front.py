@@ -32,7 +32,8 @@ PACE, TROUBLED_PACE, TRICKLE = 6000, 1500, 40
 PATIENCE = 120.0
 SPEED = 10.0
 _SAME_RANGE = (CLAIMS.c.batch_id == RECORDS.c.batch_id) & (CLAIMS.c.first == RECORDS.c.first)
-_SETTINGS = {"sms": {"window": WINDOW, "binds": 2, "longest_reconnect_seconds": 2}}
+# The session is that of docker-compose.yml, shorter than a broker allows unless it is told.
+_SETTINGS = {"session_seconds": 4, "sms": {"window": WINDOW, "binds": 2, "longest_reconnect_seconds": 2}}
 
 
 class Stuck(Exception):

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAlreadyExistsError
 
 from streams.errors import LogUnreachable
 from streams.topics import Topic
 
 BOOTSTRAP_MS = 8_000  # so long a person waits to hear that no broker answers; the library would take half a minute
 _SEEN_SECONDS = 60
+_SHORTEST_SESSION = "group.min.session.timeout.ms"
 
 
 @contextmanager
@@ -59,6 +60,19 @@ def describe_kafka_topics(servers: Sequence[str]) -> dict[str, int]:
     """Partitions by topic."""
     with _admin(servers) as admin:
         return {entry["name"]: len(entry["partitions"]) for entry in admin.describe_topics()}
+
+
+def shortest_kafka_session(servers: Sequence[str]) -> float | None:
+    """Seconds that the session of a group must have at least; none where the broker will not say."""
+    with _admin(servers) as admin:
+        node = str(admin.describe_cluster()["brokers"][0]["broker_id"])
+        broker = ConfigResource(ConfigResourceType.BROKER, node, configs={_SHORTEST_SESSION: None})
+        try:
+            found = admin.describe_configs([broker], config_filter="all")
+        except ClusterAuthorizationFailedError:
+            return None
+        value = found["broker"][node].get(_SHORTEST_SESSION, {}).get("value")
+        return int(value) / 1000 if value else None
 
 
 def _configs(topic: Topic) -> dict[str, str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.setup import Difference, check_topics, create_topics
+from streams.errors import ShortSession
+from streams.setup import Difference, check_topics, create_topics, ensure_session
 from streams.topics import Topic, topics
 from tests.muster.house import House
 from tests.servers.process import free_port
@@ -44,6 +45,19 @@ def test_another_number_of_shards_is_noticed_and_not_repaired(house: House, empt
     assert checked.code == REFUSED
     assert "member-changes has 2 partitions, not 3" in checked.out
     assert "set MUSTER_SHARDS back" in checked.out
+
+
+@pytest.mark.kafka
+def test_a_session_shorter_than_the_broker_allows_is_refused_before_anybody_waits_for_it(kafka_url: str):
+    """The test's broker allows a second."""
+    create_topics(kafka_url, topics(2))
+    ensure_session(kafka_url, 1.0)
+    with pytest.raises(ShortSession, match=r"MUSTER_SESSION_SECONDS: .* below 1 s: .*group\.min\.session\.timeout\.ms"):
+        ensure_session(kafka_url, 0.9)
+
+
+def test_the_embedded_log_knows_no_sessions(tmp_path: Path):
+    ensure_session(f"sqlite:///{tmp_path}/log.db", 0.1)
 
 
 def test_only_what_differs_is_named(empty_log: str):
