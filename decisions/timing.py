@@ -18,7 +18,7 @@ def check_times(spec: AppealSpec, now: datetime) -> Iterator[Problem]:
     if ends <= now:
         yield Problem("deadline", "has passed", "write a later moment, or a time after the launch, such as 4h")
         return
-    for place, wave in enumerate(spec.waves):
+    for place, wave in enumerate(spec.waves, start=1):
         if now + wave.after >= ends:
             yield Problem(
                 f"waves.{place}.after", "the deadline comes first", "open it earlier, or set a later deadline"

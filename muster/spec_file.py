@@ -96,7 +96,9 @@ def _problems(error: ValidationError) -> str:
     for item in found:
         if item["type"] == "too_short" and item["loc"] in inside:
             continue  # what is wrong inside a list is not counted as being there
-        field = ".".join(str(part) for part in item["loc"] if not _BRANCH.search(str(part)))
+        # Waves and other items count from 1, as they do on every page.
+        path = [part + 1 if isinstance(part, int) else part for part in item["loc"]]
+        field = ".".join(str(part) for part in path if not _BRANCH.search(str(part)))
         said = _in_words(field, item)
         if not field:  # said of several fields together; then it names them itself
             field, _, said = said.partition(": ")
