@@ -51,14 +51,15 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """The answer to one question, member by member.  The first three run parallel, over those who fit, in order of id."""
+    """The answer to one question, member by member, in order of id.  The first three run parallel, over those who fit.
+
+    `reasons` are everybody's: 0 if they fit, else the place of their reason in the documented order.
+    """
 
     ids: Ints
     worse: Mask  # who is in the second bin
     languages: Codes
-    reasons: (
-        Codes  # of everybody, in order of id: 0 if they fit, else the place of their reason in the documented order
-    )
+    reasons: Codes
 
     @property
     def bins(self) -> tuple[int, int]:
