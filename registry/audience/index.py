@@ -97,17 +97,12 @@ class AudienceIndex:
     @classmethod
     def load_many(cls, connection: Connection, wanted: Sequence[int], shards: int) -> list[Self]:
         """Several shards in one pass over the members."""
-        conditions: list[ColumnElement[bool]] = [MEMBERS.c.erased_at.is_(None)]
-        if len(wanted) < shards:
-            conditions.append(_in_shards(wanted, shards))
         # Read first: whoever changes while we read is read again, not missed.
         revision = revisions.latest(connection)
-        everybody = unpacked(numbers(connection, query(connection, *conditions)))
-        skilled = _skilled(connection, *conditions)
-        shard_of_each = shards_of(everybody["id"], shards)
+        found, skilled = _read(connection, wanted, shards, MEMBERS.c.erased_at.is_(None))
         indexes = []
-        for shard in wanted:
-            index = cls(shard, shards, Held(everybody.take(np.flatnonzero(shard_of_each == shard)), (), revision))
+        for shard, each in zip(wanted, found, strict=True):
+            index = cls(shard, shards, Held(each, (), revision))
             index._learn_skills(index._columns, skilled)
             indexes.append(index)
         return indexes
@@ -242,16 +237,25 @@ def catch_up_all(connection: Connection, indexes: Sequence[AudienceIndex]) -> in
         behind = [index for index in indexes if index.revision < latest]
         if not behind:
             return 0
-        shards = behind[0].shards
-        news: list[ColumnElement[bool]] = [MEMBERS.c.revision > min(index.revision for index in behind)]
-        if len(behind) < shards:
-            news.append(_in_shards([index.shard for index in behind], shards))
-        changed = unpacked(numbers(connection, query(connection, *news)))
-        skilled = _skilled(connection, *news)
-        shard_of_each = shards_of(changed["id"], shards)
-        for index in behind:
-            index.take_in(changed.take(shard_of_each == index.shard), skilled, latest)
-        return len(changed)
+        since = min(index.revision for index in behind)
+        wanted = [index.shard for index in behind]
+        found, skilled = _read(connection, wanted, behind[0].shards, MEMBERS.c.revision > since)
+        for index, changed in zip(behind, found, strict=True):
+            index.take_in(changed, skilled, latest)
+        return sum(map(len, found))
+
+
+def _read(
+    connection: Connection, wanted: Sequence[int], shards: int, condition: ColumnElement[bool]
+) -> tuple[list[Columns], _Skilled]:
+    """The members of each of these shards for whom this holds, in one pass; and who of them has which skills."""
+    conditions = [condition]
+    if len(wanted) < shards:
+        conditions.append(_in_shards(wanted, shards))
+    everybody = unpacked(numbers(connection, query(connection, *conditions)))
+    skilled = _skilled(connection, *conditions)
+    shard_of_each = shards_of(everybody["id"], shards)
+    return [everybody.take(np.flatnonzero(shard_of_each == shard)) for shard in wanted], skilled
 
 
 def _best_first(ids: Ints, worse: Mask, salt: str) -> NDArray[np.intp]:

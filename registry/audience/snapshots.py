@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from registry.audience import columns
@@ -90,12 +91,8 @@ class Snapshots:
 
     def revision(self, shard: int) -> int | None:
         """The revision at which this shard is kept; None while it is not."""
-        try:
-            with self._file(shard).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                about = About.read(str(file[_ABOUT]))
-        except _UNREADABLE:
-            return None
-        return about.revision if self._is_ours(about, shard) else None
+        kept = self._kept(shard, ())
+        return kept[0].revision if kept else None
 
     def write(self, shard: int, held: Held, mark: str) -> None:
         """Keep what this shard knew; the mark stands at that revision of its database or behind it.  Raises `OSError`."""
@@ -133,20 +130,27 @@ class Snapshots:
     def _file(self, shard: int) -> Path:
         return self._folder / f"{shard}{_WHOLE}"
 
-    def _is_ours(self, about: About, shard: int) -> bool:
-        return (about.layout, about.shard, about.shards) == (layout(), shard, self._shards)
-
-    def _read(self, connection: Connection, shard: int) -> AudienceIndex | None:
-        """What was kept; None where that is nothing, not to be relied upon here, or not worth it."""
+    def _kept(self, shard: int, names: Collection[str]) -> tuple[About, dict[str, NDArray[Any]]] | None:
+        """What the file says of itself, and these arrays of it; None where it is not there, broken, or of another layout."""
         try:
             with self._file(shard).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = About.read(str(file[_ABOUT]))
-                known = Columns({name: file[name] for name in TYPES})
-                skills: Sequence[str] = file[_SKILLS].tolist()
+                arrays = {name: file[name] for name in names}
         except _UNREADABLE:
             return None
-        if not self._is_ours(about, shard) or not vouches(connection, about.mark, about.revision):
+        ours = (about.layout, about.shard, about.shards) == (layout(), shard, self._shards)
+        return (about, arrays) if ours else None
+
+    def _read(self, connection: Connection, shard: int) -> AudienceIndex | None:
+        """What was kept; None where that is nothing, not to be relied upon here, or not worth it."""
+        kept = self._kept(shard, (*TYPES, _SKILLS))
+        if kept is None:
             return None
+        about, arrays = kept
+        if not vouches(connection, about.mark, about.revision):
+            return None
+        skills: Sequence[str] = arrays.pop(_SKILLS).tolist()
+        known = Columns(arrays)
         if _changed_since(connection, about.revision, at_most=len(known) * self._shards // _WORTH_READING):
             return None
         return AudienceIndex(shard, self._shards, Held(known, skills, about.revision))

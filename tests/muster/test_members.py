@@ -52,13 +52,19 @@ def test_what_cannot_be_imported_is_bad_input_with_a_remedy(tmp_path: Path):
     assert house.type("members", "import", str(tmp_path / "nothing.csv")).code == 2
 
 
-def test_who_is_erased_leaves_what_a_worker_had_kept_of_members_too(tmp_path: Path):
+def with_members(tmp_path: Path) -> tuple[House, Path]:
+    """A house that knows the table's members, and the folder in which a worker would keep them."""
     house = House(tmp_path / "home")
     table = tmp_path / "members.csv"
     table.write_text(TABLE, encoding="gb18030")
     house.ask("members", "import", str(table))
     folder = read_settings(home=house.home).members_folder
     assert folder is not None
+    return house, folder
+
+
+def test_who_is_erased_leaves_what_a_worker_had_kept_of_members_too(tmp_path: Path):
+    house, folder = with_members(tmp_path)
     folder.mkdir()
     for shard in range(8):
         (folder / f"{shard}.npz").write_bytes(b"columns")
@@ -68,12 +74,7 @@ def test_who_is_erased_leaves_what_a_worker_had_kept_of_members_too(tmp_path: Pa
 
 
 def test_whoever_erases_is_told_of_a_file_that_cannot_be_deleted(tmp_path: Path):
-    house = House(tmp_path / "home")
-    table = tmp_path / "members.csv"
-    table.write_text(TABLE, encoding="gb18030")
-    house.ask("members", "import", str(table))
-    folder = read_settings(home=house.home).members_folder
-    assert folder is not None
+    house, folder = with_members(tmp_path)
     stays = folder / f"{shard_of(1, 8)}.npz"
     stays.mkdir(parents=True)
     typed = house.type("members", "erase", "1", "--yes")

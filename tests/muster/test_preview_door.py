@@ -18,12 +18,12 @@ from registry.audience.index import AudienceIndex
 from registry.audience.snapshots import Snapshots
 from registry.database import Database
 from registry.importing.run import import_members
-from registry.marks import mark
 from registry.migrate import create_or_check
 from registry.opt_outs import opt_out
 from rehearsal.generate import generate_members
 from schemas.spec import AppealSpec
 from tests.muster.house import NIGHT
+from tests.registry.audience.test_snapshots import keep
 
 NOW = datetime(2026, 11, 24, 20, tzinfo=UTC)
 SPEC = AppealSpec.model_validate(yaml.safe_load(NIGHT % ""))
@@ -58,9 +58,7 @@ def test_without_a_worker_it_is_found_in_what_one_has_kept(
     assert folder is not None
     snapshots = Snapshots(folder, settings.shards)
     with database.transaction() as connection:
-        for index in AudienceIndex.load_many(connection, range(settings.shards), settings.shards):
-            held = index.held()
-            snapshots.write(index.shard, held, mark(connection, held.revision, name="m", at=NOW))
+        keep(connection, snapshots, settings.shards)
         opt_out(connection, 1, at=NOW, source="test")
     after = preview(database, SPEC, settings, NOW)
     assert (after.members, after.excluded["opted_out"]) == (before.members, before.excluded.get("opted_out", 0) + 1)
