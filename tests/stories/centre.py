@@ -39,9 +39,10 @@ def until_quiet(what: Callable[[], T], *, seconds: float = 1.5) -> T:
 
 
 def on_servers(house: House, request: pytest.FixtureRequest) -> None:
-    """This house stands on Kafka and PostgreSQL."""
+    """This house stands on Kafka and PostgreSQL, and its topics are there."""
     house.settings["MUSTER_LOG"] = request.getfixturevalue("kafka_url")
     house.settings["MUSTER_DATABASE"] = request.getfixturevalue("postgres_url")
+    house.ask("topics", "create")
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_an_older_and_a_newer_worker_share_an_appeal_and_nothing_is_lost(
             until(lambda: house.ask("appeal", "status", appeal)["status"] == "filled")
             until(lambda: house.ask("appeal", "status", appeal)["stood_down"] == ANSWERS - 1)
             assert page(of_the_newer), "the newer one has ended"
-            passed_over = _passed_over(page(of_the_older))
+            until(lambda: _passed_over(page(of_the_older)) > 0)  # it met what only the newer one knows
         view = house.ask("appeal", "status", appeal)
 
         assert phones.reached(f"mass/{appeal}/1") == MOBILES
@@ -51,15 +51,12 @@ def test_an_older_and_a_newer_worker_share_an_appeal_and_nothing_is_lost(
         assert (view["messages"], view["uncertain"], view["withdrawn"]) == (INVITED, 0, 0)
         assert house.ask("dead-letters", "list")["dead_letters"] == []
     assert len(_claimed(house)) == 2, "only one of them has sent"
-    # Both wrote, and the older one met what only the newer one knows.
-    assert {True, False} == asyncio.run(_with_the_field(house.settings["MUSTER_LOG"]))
-    assert sum(passed_over.values()) > 0
+    assert {True, False} == asyncio.run(_with_the_field(house.settings["MUSTER_LOG"])), "only one of them has told"
 
 
-def _passed_over(metrics: str) -> dict[str, float]:
-    """By topic, how many events of unknown types a worker has passed over."""
-    found = re.findall(r'^muster_streams_passed_over_total\{topic="([^"]+)"\} (\S+)', metrics, re.MULTILINE)
-    return {topic: float(count) for topic, count in found}
+def _passed_over(metrics: str) -> float:
+    """How many events of unknown types a worker has passed over."""
+    return sum(map(float, re.findall(r"^muster_streams_passed_over_total\{.*\} (\S+)", metrics, re.MULTILINE)))
 
 
 def _claimed(house: House) -> Counter[str]:
