@@ -29,7 +29,7 @@ class DispatchSettings(Contract):
     """How mass messages are cut up and how many are out of the decider's hands at once."""
 
     batch_size: int = Field(
-        default=1024, ge=1, le=LARGEST_BATCH, description="Members of one batch, and of one claim at most"
+        default=4096, ge=1, le=LARGEST_BATCH, description="Members of one batch, and of one claim at most"
     )
     release_ahead: int = Field(default=60_000, ge=1, description="Members released and not yet sent, at most")
     concurrency: int = Field(default=8, ge=1, le=256, description="Batches under way at once in one worker")
@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         description="Folder in which workers keep what they know of members, for a quicker start; "
         "empty = in MUSTER_HOME, and with PostgreSQL nowhere",
     )
+    journals: Path | None = Field(
+        default=None,
+        description="Folder in which workers keep how far they have come with what they claimed, shared by all workers, "
+        "which must run on one machine; empty = in MUSTER_HOME, and with PostgreSQL nowhere",
+    )
     session_seconds: float = Field(
         default=6.0,
         ge=2,
@@ -94,11 +99,12 @@ class Settings(BaseSettings):
         values["home"] = home
         values["log"] = values.get("log") or f"sqlite:///{home}/log.db"
         values["database"] = values.get("database") or f"sqlite:///{home}/muster.db"
-        if not values.get("snapshots") and str(values["database"]).startswith("sqlite"):
-            values["snapshots"] = home
+        for folder in ("snapshots", "journals"):
+            if not values.get(folder) and str(values["database"]).startswith("sqlite"):
+                values[folder] = home
         return values
 
-    @field_validator("ledger_copy", "snapshots", mode="before")
+    @field_validator("ledger_copy", "snapshots", "journals", mode="before")
     @classmethod
     def _names_a_folder(cls, folder: str | Path | None) -> Path | None:
         return Path(folder).expanduser().absolute() if folder else None
@@ -132,6 +138,11 @@ class Settings(BaseSettings):
     def members_folder(self) -> Path | None:
         """Where workers keep the members of this database; None = nowhere."""
         return self.snapshots / f"members-{self.database_key}" if self.snapshots else None
+
+    @property
+    def journals_folder(self) -> Path | None:
+        """Where workers keep the progress of what they claimed in this database; None = nowhere."""
+        return self.journals / f"journals-{self.database_key}" if self.journals else None
 
     @model_validator(mode="after")
     def _answers_find_home(self) -> Self:

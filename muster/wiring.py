@@ -1,6 +1,7 @@
 """The one place where everything is put together: settings in, a running worker out."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
@@ -36,6 +37,7 @@ from notifiers.ports import Notifier
 from notifiers.sms import SMSMetrics, SMSNotifier
 from registry.audience.snapshots import Snapshots
 from registry.database import Database
+from registry.journal import Journals
 from registry.leases import end_all
 from registry.ledger_copy import LedgerCopy
 from registry.locks import one_at_a_time
@@ -94,6 +96,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         audience = Audience(database, settings.shards, keeper=_keeper(settings, database, clock))
         notifiers: dict[Channel, Notifier] = {}
         leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
+        journals = _journals(settings, owner)
         shared = Dispatch(
             database,
             notifiers,
@@ -101,7 +104,8 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
             leases,
             Selected(database, parts.copy),
             lambda: uuid.uuid4().hex,
-            Entries(database, clock.now, parts.copy, audience.contacts()),
+            Entries(database, clock.now, parts.copy, audience.contacts(), journals),
+            journals,
         )
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
         express = Express(lanes[0])
@@ -144,6 +148,13 @@ def _keeper(settings: Settings, database: Database, clock: AppealClock) -> Keepe
         return None
     snapshots = Snapshots(settings.members_folder, settings.shards)
     return Keeper(database, snapshots, now=clock.now, new_id=lambda: uuid.uuid4().hex)
+
+
+def _journals(settings: Settings, owner: str) -> Journals:
+    """The copy of the ledger knows claims alone: with one they are no longer than the window, and no journal is kept."""
+    journals = Journals(None if settings.ledger_copy else settings.journals_folder, owner=owner)
+    journals.tidy(time.time())
+    return journals
 
 
 async def _finish(gate: Gate, lanes: Sequence[Lane]) -> None:

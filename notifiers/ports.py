@@ -132,6 +132,31 @@ OnReceipt = Callable[[Receipt], Awaitable[None]]
 OnReceipts = Callable[[Sequence[Receipts]], Awaitable[None]]
 
 
+class Progress(Protocol):
+    """Keeps what is known of messages, by their place among the addresses, so that it survives this process."""
+
+    def note(self, places: Sequence[int], state: State, gateway_ids: Sequence[str] = ()) -> None:
+        """UNCERTAIN before they leave; then what became of them, HELD if the gateway does not have them after all.
+
+        Raises OSError when it cannot be kept.
+        """
+
+
+class Placed:
+    """The progress of some of the addresses, whose places there are `positions`."""
+
+    def __init__(self, progress: Progress, positions: Sequence[int]) -> None:
+        self._progress = progress
+        self._positions = positions
+
+    def note(self, places: Sequence[int], state: State, gateway_ids: Sequence[str] = ()) -> None:
+        positions = self._positions
+        if isinstance(places, range) and isinstance(positions, range):
+            self._progress.note(positions[places.start : places.stop], state, gateway_ids)
+        else:
+            self._progress.note([positions[place] for place in places], state, gateway_ids)
+
+
 class OptOutDoor(Protocol):
     """Where a member's wish to hear no more is written down, whichever channel brought it."""
 
@@ -140,7 +165,13 @@ class OptOutDoor(Protocol):
 
 
 class Window(Protocol):
-    """Room for messages that are claimed and not yet durably recorded."""
+    """Room for messages that are claimed and not yet durably recorded; of a range whose progress is kept, for those that have
+    left and are not answered.
+    """  # noqa: D205
+
+    @property
+    def limit(self) -> int:
+        """Places in all, now."""
 
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`."""
@@ -155,6 +186,10 @@ class Notifier(Protocol):
     @property
     def window(self) -> Window: ...
 
+    @property
+    def keeps_progress(self) -> bool:
+        """Whether `send` tells a `progress`, and then keeps within the window by itself."""
+
     async def send(
         self,
         letter: Letter,
@@ -164,11 +199,12 @@ class Notifier(Protocol):
         urgent: bool = False,
         members: Sequence[int] = (),
         silent: Silent = nobody,
+        progress: Progress | None = None,
     ) -> Outcomes:
         """One outcome per address, in order.  `members` runs parallel to `addresses` (0: nobody).
 
-        `may_send` is asked immediately before every write and every retry; once it says no, what is unwritten is
-        `HELD`.  So is, alone, a message to somebody whom `silent` names at that moment, unless a part of it has left.
-        A link that is lost makes what was written and not answered `UNCERTAIN`.  Never raises for the gateway's sake;
-        cancelling it leaves everything that was written uncertain.
+        What `progress` cannot keep is `HELD`.  `may_send` is asked immediately before every write and every retry; once it
+        says no, what is unwritten is `HELD`.  So is, alone, a message to somebody whom `silent` names at that moment,
+        unless a part of it has left.  A link that is lost makes what was written and not answered `UNCERTAIN`.  Never
+        raises for the gateway's sake; cancelling it leaves everything that was written uncertain.
         """

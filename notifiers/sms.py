@@ -11,7 +11,19 @@ import structlog
 
 from decisions.mobiles import is_made_up
 from decisions.segments import TextTooLong
-from notifiers.ports import Letter, OnIncoming, OnReceipt, OnReceipts, Outcome, Outcomes, Silent, State, nobody
+from notifiers.ports import (
+    Letter,
+    OnIncoming,
+    OnReceipt,
+    OnReceipts,
+    Outcome,
+    Outcomes,
+    Placed,
+    Progress,
+    Silent,
+    State,
+    nobody,
+)
 from notifiers.smpp.bucket import TokenBucket
 from notifiers.smpp.inbound import Inbound
 from notifiers.smpp.link import Link, Role, Surroundings, open_session, unbind
@@ -68,7 +80,9 @@ class SMSNotifier:
         self._settings = settings
         self._metrics = metrics
         self._composer = Composer(settings)
-        self._window = Window(settings.window, rate=settings.rate, on_limit=metrics.window.set)
+        self._window = Window(
+            settings.window, rate=settings.rate, on_limit=metrics.window.set, elsewhere=lambda: self._traffic.kept
+        )
         bucket = TokenBucket(settings.rate, timing.clock)
         self._traffic = Traffic(settings, window=self._window, bucket=bucket, metrics=metrics, timing=timing)
         self._inbound = Inbound(
@@ -90,6 +104,10 @@ class SMSNotifier:
     @property
     def window(self) -> Window:
         return self._window
+
+    @property
+    def keeps_progress(self) -> bool:
+        return True
 
     async def __aenter__(self) -> Self:
         self._runs = [asyncio.create_task(link.run(), name="sms link") for link in self._links]
@@ -124,11 +142,16 @@ class SMSNotifier:
         urgent: bool = False,
         members: Sequence[int] = (),
         silent: Silent = nobody,
+        progress: Progress | None = None,
     ) -> Outcomes:
         """See `ports.Notifier`.  Raises ValueError for a letter that no gateway takes: a bug of the caller's."""
         numbers, barred = self._numbers(addresses)
-        to = members if not barred else [each for place, each in enumerate(members) if place not in barred]
-        sent = await self._ship(letter, numbers, Permission(may_send, silent, to), urgent=urgent)
+        to = members
+        if barred:
+            places = [place for place in range(len(addresses)) if place not in barred]
+            to = [members[place] for place in places if members]
+            progress = progress and Placed(progress, places)
+        sent = await self._ship(letter, numbers, Permission(may_send, silent, to), progress, urgent=urgent)
         outcomes = _with_barred(sent, barred, len(addresses)) if barred else sent
         for state, count in Counter(outcomes.states).items():
             self._metrics.settled(State(state), count)
@@ -140,7 +163,13 @@ class SMSNotifier:
         await unbind(await open_session(self._around, role), self._settings.close_seconds)
 
     async def _ship(
-        self, letter: Letter, numbers: Sequence[bytes], permission: Permission, *, urgent: bool
+        self,
+        letter: Letter,
+        numbers: Sequence[bytes],
+        permission: Permission,
+        progress: Progress | None,
+        *,
+        urgent: bool,
     ) -> Outcomes:
         self._concatenation += 1
         try:
@@ -149,10 +178,10 @@ class SMSNotifier:
             LOG.error("a letter has more parts than a text message can have")  # noqa: TRY400 - no text in logs
             self._metrics.barred(Barred.TOO_LONG)
             return Outcomes.of([_BARRED[Barred.TOO_LONG]] * len(numbers))
-        shipment = Shipment(template, numbers, permission, urgent=urgent)
+        shipment = Shipment(template, numbers, permission, urgent=urgent, spell=self._spell, progress=progress)
         self._traffic.ship(shipment)
         await shipment.settled
-        return shipment.outcomes(self._spell)
+        return shipment.outcomes()
 
     def _number(self, address: str) -> bytes | Barred:
         """The digits that the gateway wants, or why it gets none."""

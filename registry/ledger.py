@@ -5,7 +5,7 @@ id, so a range of positions says which members it means.  Outcomes are one byte 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    insert,
     select,
 )
 from sqlalchemy.sql.dml import ReturningInsert
@@ -157,6 +158,11 @@ class Standing:
             found.append((reached, size))
         return found
 
+    def narrowed(self, orphan: Orphan, spans: Sequence[tuple[int, int]]) -> "Standing":
+        """The same when of this claim only these positions have been touched."""
+        others = [span for span in self.touched if span != (orphan.range.first, orphan.range.last)]
+        return Standing((*others, *spans), self.orphans)
+
 
 UNTOUCHED = Standing()
 # Statements that are executed often are put together once.
@@ -252,6 +258,30 @@ def unclaim(connection: Connection, span: Range, token: str) -> bool:
         )
     )
     return gone.rowcount == 1
+
+
+def narrow(connection: Connection, orphan: Orphan, spans: Sequence[tuple[int, int]]) -> None:
+    """Of this claim only these positions are left; the others may be claimed by whoever holds the lease now."""
+    span = orphan.range
+    this = (CLAIMS.c.batch_id == span.batch_id, CLAIMS.c.first == span.first, CLAIMS.c.token == orphan.token)
+    row = connection.execute(delete(CLAIMS).where(*this).returning(*CLAIMS.c)).one()._asdict()
+    if spans:
+        connection.execute(insert(CLAIMS), [{**row, "first": first, "last": last} for first, last in spans])
+
+
+def claimed_with(connection: Connection, batch_ids: Sequence[str], tokens: Collection[str]) -> dict[str, list[Range]]:
+    """By token the positions that are claimed with it; these batches are looked through."""
+    found: defaultdict[str, list[Range]] = defaultdict(list)
+    claims = CLAIMS.c
+    rows = connection.execute(
+        select(claims.token, claims.batch_id, claims.first, claims.last)
+        .where(among(connection, claims.batch_id, batch_ids))
+        .order_by(claims.first)
+    )
+    for token, batch_id, first, last in rows:
+        if token in tokens:
+            found[token].append(Range(batch_id, first, last))
+    return found
 
 
 def ask_shared(connection: Connection, appeal_id: str, wave: int, members: Mapping[str, int]) -> set[str]:

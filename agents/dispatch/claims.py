@@ -4,34 +4,29 @@ Everything that must be true when the first byte leaves is read here, afresh, in
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
-from itertools import compress
+from itertools import compress, groupby
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from agents.dispatch.again import known_meanwhile
 from agents.dispatch.batch import Batch
-from agents.dispatch.records import Orphaned
+from agents.dispatch.records import Orphaned, Turned, all_alike, record_of
 from registry import addresses as address_book
-from registry import appeals, leases, ledger, replies
+from registry import appeals, ledger, replies
 from registry.addresses import Addresses
+from registry.journal import Journals, Told
 from registry.leases import Lease
-from registry.ledger import Claim, Fate, Range
+from registry.ledger import Claim, Fate, Range, Record
 from schemas.words import WRITTEN, Channel, Language, Purpose
 
+_WRITTEN_TO = frozenset(
+    {Fate.SENT, Fate.REFUSED, Fate.UNCERTAIN}
+)  # of the states in a journal, which have the same numbers
 _UNREACHED = {address_book.NOBODY: Fate.NO_ADDRESS, address_book.OPTED_OUT: Fate.OPTED_OUT}
-
-
-class Turned(Enum):
-    """Why nothing was opened or claimed."""
-
-    LEASE_LOST = "another worker owns this partition now"
-    TAKEN = "somebody else has claimed these positions"
-    CLOSED = "the appeal has been closed meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +94,20 @@ Opened = list[tuple[int, int]] | Turned
 Answer = Claimed | Turned | Begun
 
 
-def open_batches(connection: Connection, openings: Sequence[Opening], orphaned: Orphaned) -> list[Opened]:
+def open_batches(
+    connection: Connection,
+    openings: Sequence[Opening],
+    orphaned: Orphaned,
+    held: Collection[Lease],
+    journals: Journals,
+) -> list[Opened]:
     """For each batch the positions that are still to be claimed.
 
-    Ranges that a dead owner claimed and never recorded are added to `orphaned`, to be named uncertain in this transaction.
+    Of ranges that a dead owner claimed and never recorded, those whom it has written to are added to `orphaned`, to get
+    their record in this transaction: what its journal tells of them, and without a journal that all are uncertain.
     """
     if not openings:
         return []
-    held = leases.held(connection, {opening.lease for opening in openings})
     standing = ledger.standing(connection, [opening.batch.id for opening in openings])
     opened: list[Opened] = []
     for opening in openings:
@@ -114,12 +115,36 @@ def open_batches(connection: Connection, openings: Sequence[Opening], orphaned: 
             opened.append(Turned.LEASE_LOST)
             continue
         found = standing.get(opening.batch.id, ledger.UNTOUCHED)
-        orphans = [orphan.range for orphan in found.orphans if orphan.token not in opening.mine]
+        orphans = [orphan for orphan in found.orphans if orphan.token not in opening.mine]
+        records: list[Record] = []
+        for orphan in orphans:
+            told = journals.read(orphan.token, orphan.range.last - orphan.range.first)
+            if told is None:
+                records.append(all_alike(opening.batch, orphan.range, Fate.UNCERTAIN))
+            else:
+                left = _left_behind(opening.batch, orphan.range, told)
+                spans = [(record.range.first, record.range.last) for record in left]
+                ledger.narrow(connection, orphan, spans)
+                found = found.narrowed(orphan, spans)
+                records += left
         gaps = found.gaps(opening.size)
         # A second attempt may mean nobody any more; that is told too.
-        orphaned.add(opening.batch, orphans, over=not gaps and bool(orphans or not opening.size))
+        orphaned.add(opening.batch, records, over=not gaps and bool(orphans or not opening.size))
         opened.append(gaps)
     return opened
+
+
+def _left_behind(batch: Batch, span: Range, told: Told) -> list[Record]:
+    """What became of those of this range who were written to, as far as the journal tells."""
+    written = [state in _WRITTEN_TO for state in told.states]
+    records, first = [], 0
+    for touched, run in groupby(written):
+        last = first + sum(1 for _ in run)
+        if touched:
+            part = Range(batch.id, span.first + first, span.first + last)
+            records.append(record_of(batch, part, told.states[first:last], told.gateway_ids[first:last]))
+        first = last
+    return records
 
 
 class AddressBook(Protocol):
@@ -132,7 +157,13 @@ class AddressBook(Protocol):
 
 
 def claim_ranges(
-    connection: Connection, asks: Sequence[Ask], orphaned: Orphaned, now: datetime, book: AddressBook
+    connection: Connection,
+    asks: Sequence[Ask],
+    orphaned: Orphaned,
+    held: Collection[Lease],
+    journals: Journals,
+    now: datetime,
+    book: AddressBook,
 ) -> list[Answer]:
     """Claim these positions and read where their messages go; what `open_batches` says of `orphaned` holds here too.
 
@@ -142,7 +173,6 @@ def claim_ranges(
         return []
     opened = [ask.batch.id for ask in asks if ask.opening is not None]
     begun = ledger.standing(connection, opened) if opened else {}
-    held = leases.held(connection, {ask.lease for ask in asks})
     appeal_ids = {ask.batch.appeal_id for ask in asks if ask.batch.mass and ask.batch.appeal_id}
     still_open = {appeal_id for appeal_id in appeal_ids if appeals.status(connection, appeal_id) in appeals.OPEN}
     answers: list[Answer] = []
@@ -151,7 +181,7 @@ def claim_ranges(
         if ask.lease not in held:
             answers.append(Turned.LEASE_LOST)
         elif ask.opening and ask.batch.id in begun and not begun[ask.batch.id].only(ask.token):
-            answers.append(_opened(open_batches(connection, [ask.opening], orphaned)[0]))
+            answers.append(_opened(open_batches(connection, [ask.opening], orphaned, held, journals)[0]))
         elif ask.batch.mass and ask.batch.appeal_id not in still_open:
             answers.append(Turned.CLOSED)
         else:

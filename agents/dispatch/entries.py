@@ -13,14 +13,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from agents.dispatch.claims import AddressBook, Answer, Ask, Claimed, Opened, Opening, claim_ranges, open_batches
-from agents.dispatch.records import Finished, Orphaned, record_ranges
+from agents.dispatch.records import Finished, Orphaned, Turned, record_ranges
 from agents.gather import Gather
 from registry import addresses as address_book
-from registry import ledger_copy
+from registry import leases, ledger_copy
 from registry.database import Database
+from registry.journal import Journals
 from registry.ledger_copy import LedgerCopy
 
 _AT_ONCE = 32  # in one transaction: more would make the others wait
+NONE_KEPT = Journals(None)
 Entry = Opening | Ask | Finished
 
 
@@ -33,9 +35,11 @@ class Entries:
         now: Callable[[], datetime],
         copy: LedgerCopy,
         book: AddressBook = address_book,
+        journals: Journals = NONE_KEPT,
     ) -> None:
         self._now = now
         self._copy = copy
+        self._journals = journals
         self._book = book
         self._queue: Gather[Entry, Any] = Gather(database, self._write, limit=_AT_ONCE)
 
@@ -49,12 +53,14 @@ class Entries:
         answer: Answer = await self._queue.add(ask)
         return answer
 
-    def record(self, finished: Finished) -> asyncio.Future[None]:
-        """Done once the record is durable.  It stands in the queue when this returns."""
+    def record(self, finished: Finished) -> asyncio.Future[Turned | None]:
+        """Done once the record is durable, and says so if the lease had gone.  It stands in the queue when this returns."""
         return self._queue.put(finished)
 
     def _write(self, connection: Connection, entries: Sequence[Entry]) -> list[Any]:
-        return write_entries(connection, entries, self._now(), book=self._book, copy=self._copy)
+        return write_entries(
+            connection, entries, self._now(), book=self._book, copy=self._copy, journals=self._journals
+        )
 
 
 def write_entries(
@@ -64,18 +70,21 @@ def write_entries(
     *,
     book: AddressBook = address_book,
     copy: LedgerCopy | None = None,
+    journals: Journals = NONE_KEPT,
 ) -> list[Any]:
     """Write these, in the caller's transaction; in each one's place what `Entries` answers."""
     orphaned = Orphaned()
     openings = [entry for entry in entries if isinstance(entry, Opening)]
     asks = [entry for entry in entries if isinstance(entry, Ask)]
     finished = [entry for entry in entries if isinstance(entry, Finished)]
-    opened = open_batches(connection, openings, orphaned)
-    answers = claim_ranges(connection, asks, orphaned, now, book)
+    # Asked once for all, in this transaction: they stay so until it commits.
+    held = leases.held(connection, {entry.lease for entry in entries})
+    opened = open_batches(connection, openings, orphaned, held, journals)
+    answers = claim_ranges(connection, asks, orphaned, held, journals, now, book)
     if copy is not None:
         # In this transaction, so that no byte leaves of which only the ledger knows.
         copy.append(_copied(asks, answers))
-    recorded = record_ranges(connection, finished, orphaned, now)
+    recorded = record_ranges(connection, finished, orphaned, held, now)
     results = {Opening: iter(opened), Ask: iter(answers), Finished: iter(recorded)}
     return [next(results[type(entry)]) for entry in entries]
 

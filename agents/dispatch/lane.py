@@ -1,30 +1,33 @@
 """A lane: takes commands to send, and for each range of members claims, sends and records, in that order.
 
-Many batches are under way at once; the window of the channel bounds how many members are claimed and not yet recorded,
-which is also how many a crash can leave uncertain.  Its places change hands as soon as the record stands in the queue of
-entries (see `agents.dispatch.entries`).
+Many batches are under way at once.  The window of the channel bounds how many members a crash can leave uncertain.  Where
+the progress of a range is kept in a journal, those are the ones who have been written to and not answered, and ranges are
+long and claimed ahead of their turn; else they are all who are claimed and not recorded, and a range is no longer than the
+window.  Places change hands as soon as the record stands in the queue of entries (see `agents.dispatch.entries`).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from weakref import WeakValueDictionary
 
 from prometheus_client import Counter
 
+from agents.dispatch.ahead import Ahead
 from agents.dispatch.batch import Batch, batch_of
-from agents.dispatch.claims import Ask, Begun, Claimed, Group, Opening, Turned
+from agents.dispatch.claims import Ask, Begun, Claimed, Group, Opening
 from agents.dispatch.entries import Entries
 from agents.dispatch.gate import Gate
 from agents.dispatch.leases import Leases
-from agents.dispatch.records import Finished, all_alike, record_of
+from agents.dispatch.records import Finished, Turned, all_alike, record_of
 from agents.dispatch.selected import Selected
 from agents.patience import patient, persist
-from notifiers.ports import Letter, Notifier, Outcomes, State
+from notifiers.ports import Letter, Notifier, Outcomes, Placed, State, Window
 from registry import ledger
 from registry.database import Database
+from registry.journal import Journal, Journals
 from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
 from schemas.dispatch import AnswerReply, RepeatBatch, SendBatch, TellMembers
@@ -49,6 +52,7 @@ class Dispatch:
     selected: Selected
     new_token: Callable[[], str]
     entries: Entries
+    journals: Journals
 
 
 @dataclass(slots=True)
@@ -60,12 +64,33 @@ class Run:
     batch: Batch
     members: Sequence[int]
     end: int
-    records: list[asyncio.Future[None]] = field(default_factory=list)
+    records: list[asyncio.Future[Turned | None]] = field(default_factory=list)
 
-    def finished(self, record: Record, refused: Sequence[tuple[int, int]] = ()) -> Finished:
-        first, last = record.range.first, record.range.last
-        whole = first == 0 and last == len(self.members)
-        return Finished(self.batch, record, final=last == self.end, refused_for_good=tuple(refused), whole=whole)
+    def finished(self, record: Record, lease: Lease, token: str, refused: Sequence[tuple[int, int]] = ()) -> Finished:
+        first, last, size = record.range.first, record.range.last, len(self.members)
+        return Finished(
+            self.batch,
+            record,
+            lease,
+            token,
+            size,
+            final=last == self.end,
+            refused_for_good=tuple(refused),
+            whole=first == 0 and last == size,
+        )
+
+
+@dataclass(slots=True)
+class Places:
+    """Room for a claim: so many positions, under this token, and the journal of its progress if one is kept."""
+
+    count: int
+    token: str
+    journal: Journal | None = None
+    claimed: bool = (
+        False  # a claim may stand; as long as there is no record, the journal is left to whoever comes after
+    )
+    recorded: asyncio.Future[Turned | None] | None = None
 
 
 class Lane:
@@ -78,6 +103,7 @@ class Lane:
         self._mine: set[str] = set()
         self._all_recorded = asyncio.Event()
         self._all_recorded.set()
+        self._ahead: dict[Channel, Ahead] = {}
         self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, delivery: Delivery) -> None:
@@ -111,7 +137,8 @@ class Lane:
             run.end = gaps[-1][1]
             await self._send_gap(run, Range(batch.id, first, last))
         # Whoever gives up before this need not wait either: a second run opens the batch behind the records of the first.
-        await asyncio.gather(*run.records)
+        if Turned.LEASE_LOST in await asyncio.gather(*run.records):
+            raise Busy(f"{batch.lease}: {Turned.LEASE_LOST.value}")
 
     async def _send_first(self, run: Run) -> list[tuple[int, int]]:
         """Send what there is room for of a batch that nobody has begun; what is still to be sent of it then."""
@@ -124,68 +151,101 @@ class Lane:
             if isinstance(opened, Turned):
                 raise Busy(f"{batch.lease}: {opened.value}")
             return opened
-        window = self._notifier(batch).window
-        places = await window.take(size, urgent=self._urgent)
-        try:
-            sent = await self._send_range(run, Range(batch.id, 0, places), lease, opening)
-        finally:
-            window.give_back(places)
+        async with self._room(batch, size) as places:
+            sent = await self._send_range(run, 0, places, lease, opening)
         if isinstance(sent, Begun):
             return sent.gaps
-        done = places if sent else 0
+        done = places.count if sent else 0
         return [(done, size)] if done < size else []
 
     async def _send_gap(self, run: Run, gap: Range) -> None:
         batch, first = run.batch, gap.first
         while first < gap.last:
             await self._until_running(batch)
-            if batch.mass and self._stopped(batch):
-                self._withdraw(run, Range(batch.id, first, gap.last))
-                return
             lease = await self._shared.leases.hold(batch.lease)
-            window = self._notifier(batch).window
-            places = await window.take(gap.last - first, urgent=self._urgent)
-            try:
-                done = await self._send_range(run, Range(batch.id, first, first + places), lease)
-            finally:
-                window.give_back(places)
+            if batch.mass and self._stopped(batch):
+                self._withdraw(run, Range(batch.id, first, gap.last), lease)
+                return
+            async with self._room(batch, gap.last - first) as places:
+                done = await self._send_range(run, first, places, lease)
             if done:
-                first += places
+                first += places.count
+
+    @asynccontextmanager
+    async def _room(self, batch: Batch, wanted: int) -> AsyncIterator[Places]:
+        """Wait for room for so many members, or fewer; it is free again when their record stands in the queue."""
+        notifier = self._notifier(batch)
+        places = Places(0, self._shared.new_token())
+        if batch.mass and not batch.again and notifier.keeps_progress:
+            places.journal = self._shared.journals.begin(places.token)
+        try:
+            if places.journal is None:
+                places.count = await notifier.window.take(wanted, urgent=self._urgent)
+                room: Window | Ahead = notifier.window
+            else:
+                room = self._ahead.setdefault(batch.draft.channel, Ahead(notifier.window))
+                places.count = await room.take(wanted)
+            try:
+                yield places
+            finally:
+                room.give_back(places.count)
+        finally:
+            self._end_journal(places)
+
+    def _end_journal(self, places: Places) -> None:
+        """It goes with the record of its claim, or at once if there is no claim; else it is left to whoever comes after."""
+        journal, journals = places.journal, self._shared.journals
+        if journal is None:
+            return
+        if places.recorded is not None:
+            places.recorded.add_done_callback(
+                lambda done: journal.close() if done.cancelled() or done.exception() else journals.give_back(journal)
+            )
+        elif places.claimed:
+            journal.close()
+        else:
+            journals.give_back(journal)
 
     async def _until_running(self, batch: Batch) -> None:
         if batch.mass and batch.appeal_id:
             await self._shared.gate.until_running(batch.appeal_id)
 
-    async def _send_range(self, run: Run, span: Range, lease: Lease, opening: Opening | None = None) -> bool | Begun:
+    async def _send_range(
+        self, run: Run, first: int, places: Places, lease: Lease, opening: Opening | None = None
+    ) -> bool | Begun:
         """Claim, send, and put the record into the queue.  False when nothing was done and the same positions are still to be
         claimed.
         """  # noqa: D205
         if self._shared.gate.closed:
             raise Busy("this worker ends")
-        batch, recorded = run.batch, None
-        token = self._shared.new_token()
+        batch, token = run.batch, places.token
+        span = Range(batch.id, first, first + places.count)
         self._mine.add(token)
         self._all_recorded.clear()
+        places.claimed = True
         try:
             members = run.members[span.first : span.last]
             claimed = await self._shared.entries.claim(Ask(batch, span, members, lease, token, opening))
+            places.claimed = isinstance(claimed, Claimed)
             if claimed is Turned.LEASE_LOST or claimed is Turned.TAKEN:
                 raise Busy(f"{batch.lease}: {claimed.value}")
             if isinstance(claimed, Begun):
                 return claimed
             if isinstance(claimed, Turned):
-                self._withdraw(run, span)
+                self._withdraw(run, span, lease)
                 return True
-            refused = await self._send_claimed(batch, claimed, lease)
+            refused = await self._send_claimed(batch, claimed, lease, places.journal)
             if refused is None:
+                places.claimed = False
                 return False
-            recorded = self._record(run, record_of(batch, span, bytes(claimed.fates), claimed.gateway_ids), refused)
+            record = record_of(batch, span, bytes(claimed.fates), claimed.gateway_ids)
+            places.recorded = self._record(run, record, lease, token, refused)
             return True
         finally:
-            if recorded is None:
+            if places.recorded is None:
                 self._forget(token)
             else:
-                recorded.add_done_callback(lambda _: self._forget(token))
+                places.recorded.add_done_callback(lambda _: self._forget(token))
 
     def _forget(self, token: str) -> None:
         """The claim with this token has its record, or was never made."""
@@ -193,7 +253,9 @@ class Lane:
         if not self._mine:
             self._all_recorded.set()
 
-    async def _send_claimed(self, batch: Batch, claimed: Claimed, lease: Lease) -> list[tuple[int, int]] | None:
+    async def _send_claimed(
+        self, batch: Batch, claimed: Claimed, lease: Lease, journal: Journal | None
+    ) -> list[tuple[int, int]] | None:
         """Send what was claimed; the numbers that were refused, or none at all when the claim was taken back.
 
         What is held back because the lease ended goes on under the next one if that is ours again, so that nobody came
@@ -202,7 +264,7 @@ class Lane:
         refused: list[tuple[int, int]] = []
         letters: Letters = list(claimed.groups.items())
         for attempt in range(_TRIES):
-            letters = await self._hand_over(batch, claimed, letters, refused)
+            letters = await self._hand_over(batch, claimed, letters, refused, journal)
             if not letters or self._stopped(batch):
                 break
             if not attempt and _is_all(letters, claimed.groups) and await self._take_back(claimed):
@@ -230,11 +292,16 @@ class Lane:
         return await self._shared.database.write(partial(ledger.unclaim, span=claimed.range, token=claimed.token))
 
     async def _hand_over(
-        self, batch: Batch, claimed: Claimed, letters: Letters, refused: list[tuple[int, int]]
+        self,
+        batch: Batch,
+        claimed: Claimed,
+        letters: Letters,
+        refused: list[tuple[int, int]],
+        journal: Journal | None,
     ) -> Letters:
         """Send one letter per language and note what became of it; returns who was held back."""
         letters = [(language, self._listening(batch, claimed, group)) for language, group in letters]
-        results = await asyncio.gather(*(self._send_letter(batch, language, group) for language, group in letters))
+        results = await asyncio.gather(*(self._send_letter(batch, *letter, journal) for letter in letters))
         held: Letters = []
         for (language, group), outcomes in zip(letters, results, strict=True):
             refused += _note(claimed, group, outcomes)
@@ -252,7 +319,7 @@ class Lane:
                 claimed.fates[position] = Fate.OPTED_OUT
         return group.only([member_id not in silent for member_id in group.members])
 
-    async def _send_letter(self, batch: Batch, language: Language, group: Group) -> Outcomes:
+    async def _send_letter(self, batch: Batch, language: Language, group: Group, journal: Journal | None) -> Outcomes:
         texts = batch.draft.texts
         letter = Letter(
             text=texts[language] if language in texts else next(iter(texts.values())),
@@ -268,6 +335,7 @@ class Lane:
             urgent=self._urgent,
             members=group.members,
             silent=partial(self._silent, batch),
+            progress=None if journal is None else Placed(journal, group.positions),
         )
 
     def _notifier(self, batch: Batch) -> Notifier:
@@ -285,13 +353,15 @@ class Lane:
     def _stopped(self, batch: Batch) -> bool:
         return batch.mass and self._shared.gate.stopped(batch.appeal_id or "")
 
-    def _withdraw(self, run: Run, span: Range) -> None:
+    def _withdraw(self, run: Run, span: Range, lease: Lease) -> None:
         """These were never claimed and never will be."""
-        self._record(run, all_alike(run.batch, span, Fate.WITHDRAWN))
+        self._record(run, all_alike(run.batch, span, Fate.WITHDRAWN), lease, "")
 
-    def _record(self, run: Run, record: Record, refused: Sequence[tuple[int, int]] = ()) -> asyncio.Future[None]:
+    def _record(
+        self, run: Run, record: Record, lease: Lease, token: str, refused: Sequence[tuple[int, int]] = ()
+    ) -> asyncio.Future[Turned | None]:
         """Once a message has left, its record is written however long the database takes to come back."""
-        recorded = self._shared.entries.record(run.finished(record, refused))
+        recorded = self._shared.entries.record(run.finished(record, lease, token, refused))
         run.records.append(recorded)
         for fate in Fate:
             if count := record.fates.count(fate):

@@ -1,8 +1,9 @@
 """Recording what became of ranges, and telling the decider which batches are done."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from hashlib import blake2b
 
 from sqlalchemy import Connection
@@ -11,32 +12,46 @@ from agents.dispatch.batch import Batch
 from agents.routes import post
 from registry import addresses as address_book
 from registry import ledger, outbox
+from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
 from schemas.appeals import BatchOutcome, BatchRepeated, BatchSent, RepeatOutcome
 
 SOURCE = "/muster/dispatch"
 
 
+class Turned(Enum):
+    """Why nothing was opened or claimed, or a record was not written as it is."""
+
+    LEASE_LOST = "another worker owns this partition now"
+    TAKEN = "somebody else has claimed these positions"
+    CLOSED = "the appeal has been closed meanwhile"
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A record to write, the last one of its batch if `final`, and addresses that the gateway refused for good."""
+    """A record to write, under which lease and of which claim, and addresses that the gateway refused for good.  No token:
+    nobody has claimed these positions.
+    """  # noqa: D205
 
     batch: Batch
     record: Record
-    final: bool
+    lease: Lease
+    token: str
+    size: int  # members of the batch
+    final: bool  # the last record of its batch
     refused_for_good: tuple[tuple[int, int], ...] = ()  # (member, status)
     whole: bool = False  # the record covers the whole batch
 
 
 @dataclass(slots=True)
 class Orphaned:
-    """What opening batches found of dead owners: ranges that nobody will record any more, and batches that are over with them."""
+    """What opening batches found of dead owners: what is known of their claims, and batches that are over with them."""
 
     records: list[Record] = field(default_factory=list)
     over: list[Batch] = field(default_factory=list)
 
-    def add(self, batch: Batch, ranges: Iterable[Range], *, over: bool) -> None:
-        self.records += [all_alike(batch, span, Fate.UNCERTAIN) for span in ranges]
+    def add(self, batch: Batch, records: Iterable[Record], *, over: bool) -> None:
+        self.records += records
         if over and batch.mass:
             self.over.append(batch)
 
@@ -53,20 +68,43 @@ def all_alike(batch: Batch, span: Range, fate: Fate) -> Record:
 
 
 def record_ranges(
-    connection: Connection, finished: Sequence[Finished], orphaned: Orphaned, now: datetime
-) -> list[None]:
-    """Write these records, name the orphaned uncertain, and tell the decider which batches are done.
+    connection: Connection, finished: Sequence[Finished], orphaned: Orphaned, held: Collection[Lease], now: datetime
+) -> list[Turned | None]:
+    """Write these records and the orphaned ones, and tell the decider which batches are done.
 
-    Last in its transaction: on PostgreSQL whoever writes records holds the others up until it ends.
+    Where another worker has taken the lease over meanwhile, it has settled what was claimed: of such a record only what it
+    has left to the claim counts.  Last in its transaction: on PostgreSQL whoever writes records holds the others up.
     """
-    ledger.record(connection, [*orphaned.records, *(item.record for item in finished)], now)
+    late = [item for item in finished if item.lease not in held]
+    mine = [item.record for item in finished if item.lease in held]
+    ledger.record(connection, [*orphaned.records, *mine, *_left_to(connection, late)], now)
     for item in finished:
         for member_id, status in item.refused_for_good:
             address_book.record_failure(connection, item.batch.draft.channel, [member_id], status, now)
     done = [item for item in finished if item.final and item.batch.mass]
-    whole = {item.batch.id: item.record.fates for item in done if item.whole}
-    _tell_sent(connection, [*orphaned.over, *(item.batch for item in done)], now, whole)
-    return [None] * len(finished)
+    whole = {item.batch.id: item.record.fates for item in done if item.whole and item.lease in held}
+    over = [item.batch for item in done if item.lease in held or _is_over(connection, item)]
+    _tell_sent(connection, [*orphaned.over, *over], now, whole)
+    return [None if item.lease in held else Turned.LEASE_LOST for item in finished]
+
+
+def _left_to(connection: Connection, late: Sequence[Finished]) -> Iterator[Record]:
+    """The parts of these records that still belong to their claims."""
+    if not late:
+        return
+    batches = [item.batch.id for item in late]
+    claimed = ledger.claimed_with(connection, batches, {item.token for item in late})
+    for item in late:
+        whole = item.record
+        for span in claimed.get(item.token, ()):
+            part = slice(span.first - whole.range.first, span.last - whole.range.first)
+            yield record_of(item.batch, span, whole.fates[part], whole.gateway_ids[part])
+
+
+def _is_over(connection: Connection, item: Finished) -> bool:
+    """Everybody in the batch is recorded, by whomever."""
+    standing = ledger.standing(connection, [item.batch.id]).get(item.batch.id, ledger.UNTOUCHED)
+    return not standing.orphans and not standing.gaps(item.size)
 
 
 def _tell_sent(connection: Connection, batches: Sequence[Batch], now: datetime, known: Mapping[str, bytes]) -> None:

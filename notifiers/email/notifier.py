@@ -18,7 +18,7 @@ from notifiers.email.pace import Brake, Clock, LetterWindow, Sleep, TokenBucket
 from notifiers.email.parcels import Batch, Lanes, Parcel, hold
 from notifiers.email.rendering import Renderer, deliverable
 from notifiers.email.settings import EmailSettings
-from notifiers.ports import Letter, Outcome, Outcomes, Silent, State, Window, nobody
+from notifiers.ports import Letter, Outcome, Outcomes, Progress, Silent, State, Window, nobody
 
 ASKED_EVERY = 0.1  # seconds between two questions of `may_send` while letters wait for a connection
 GRACE = 5.0  # seconds that letters under way get when the channel closes
@@ -65,6 +65,10 @@ class EmailNotifier:
     def window(self) -> Window:
         return self._window
 
+    @property
+    def keeps_progress(self) -> bool:
+        return False
+
     async def __aenter__(self) -> Self:
         self._carriers = [
             asyncio.create_task(Carrier(self._carriage).run(), name=f"email connection {number}")
@@ -96,6 +100,7 @@ class EmailNotifier:
         urgent: bool = False,
         members: Sequence[int] = (),
         silent: Silent = nobody,
+        progress: Progress | None = None,  # noqa: ARG002 - not kept here
     ) -> Outcomes:
         """One outcome per address, in order.  The gateway id is the letter's nonce, by which a bounce names it.
 

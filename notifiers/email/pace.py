@@ -78,6 +78,10 @@ class LetterWindow:
         self._reserve = places // 10
         self._freed = asyncio.Event()
 
+    @property
+    def limit(self) -> int:
+        return self._places
+
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places."""
         reserve = 0 if urgent else self._reserve

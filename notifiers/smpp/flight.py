@@ -20,7 +20,9 @@ _SHORTEST_RUN: Final = 4
 class Flight:
     """`answers` is parallel to `indices`: none as long as there is no answer."""
 
-    __slots__ = ("answers", "first", "in_order", "indices", "left", "odd", "shipment", "timer", "written_at")
+    __slots__ = (
+        "_apart", "_noted", "answers", "first", "in_order", "indices", "left", "odd", "shipment", "timer", "written_at",
+    )  # fmt: skip
 
     def __init__(self, shipment: Shipment, indices: Sequence[int], first: int, written_at: float) -> None:
         self.shipment = shipment
@@ -31,6 +33,8 @@ class Flight:
         self.left = len(indices)
         self.in_order = 0  # so many, from the first on, were answered with yes in their order
         self.odd = False  # somebody else looks after some of them
+        self._noted = 0  # of those answered in order, so many stand in the shipment's progress
+        self._apart: list[int] = []  # answered with yes out of order, and not noted yet
         self.timer: Timer | None = None
 
     def accepted(self, message_ids: list[bytes]) -> None:
@@ -41,7 +45,20 @@ class Flight:
     def accepted_one(self, sequence: int, message_id: bytes) -> None:
         at = sequence - self.first
         self.answers[at] = message_id
-        self.in_order += at == self.in_order
+        if at == self.in_order:
+            self.in_order += 1
+        else:
+            self._apart.append(at)
+
+    def note(self) -> None:
+        """Tell the shipment what was accepted since the last time."""
+        if self.in_order > self._noted:
+            fresh = slice(self._noted, self.in_order)
+            self._noted = self.in_order
+            self.shipment.note(self.indices[fresh], self.answers[fresh])  # type: ignore[arg-type]  # all are answered
+        if self._apart:
+            apart, self._apart = sorted(self._apart), []
+            self.shipment.note([self.indices[at] for at in apart], [self.answers[at] for at in apart])  # type: ignore[misc]
 
     def settle(self, sequence: int) -> int:
         """Somebody else looks after this one; its index."""
@@ -73,13 +90,14 @@ class Flights:
 
     def __init__(self) -> None:
         self.unanswered = 0  # PDUs
+        self.kept = 0  # those of them whose progress is kept
         self._firsts: list[int] = []
         self._by_first: dict[int, Flight] = {}
 
     def add(self, flight: Flight) -> None:
         insort(self._firsts, flight.first)
         self._by_first[flight.first] = flight
-        self.unanswered += flight.left
+        self._count(flight, flight.left)
 
     def find(self, sequence: int) -> Flight | None:
         """The flight in which this PDU still waits for its answer."""
@@ -92,13 +110,13 @@ class Flights:
 
     def answered(self, flight: Flight, count: int) -> None:
         flight.left -= count
-        self.unanswered -= count
+        self._count(flight, -count)
         if not flight.left:
             self.remove(flight)
 
     def remove(self, flight: Flight) -> None:
         """What is unanswered in it is waited for no more."""
-        self.unanswered -= flight.left
+        self._count(flight, -flight.left)
         del self._firsts[bisect_right(self._firsts, flight.first) - 1]
         del self._by_first[flight.first]
 
@@ -107,6 +125,11 @@ class Flights:
         flights = list(self._by_first.values())
         self.__init__()  # type: ignore[misc]
         return flights
+
+    def _count(self, flight: Flight, more: int) -> None:
+        self.unanswered += more
+        if flight.shipment.progress is not None:
+            self.kept += more
 
 
 def clean_run(buffer: bytes, at: int, length: int, sequence: int, flight: Flight) -> list[bytes]:

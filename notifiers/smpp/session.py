@@ -75,7 +75,13 @@ class Session(asyncio.Protocol):
 
     @property
     def unanswered(self) -> int:
+        """PDUs written and not yet answered."""
         return self._flights.unanswered
+
+    @property
+    def kept(self) -> int:
+        """Those of them whose progress is kept."""
+        return self._flights.kept
 
     # The connection
 
@@ -187,13 +193,13 @@ class Session(asyncio.Protocol):
         """
         at, size, count = 0, len(buffer), 0
         unpack, flights, flight = HEADER.unpack_from, self._flights, None
-        landed: list[Flight] = []
+        heard: list[Flight] = []
         refusals: list[Refusal] = []
         while size - at >= HEADER_SIZE:
             length, command, status, sequence = unpack(buffer, at)
             end = at + length
             if not HEADER_SIZE <= length <= LARGEST_PDU:
-                self._tell(count, flight, landed, refusals)
+                self._tell(count, flight, heard, refusals)
                 raise ProtocolError(Status.RINVCMDLEN, "a length that no PDU has")
             if end > size:
                 break
@@ -205,7 +211,9 @@ class Session(asyncio.Protocol):
                 self._other(command, status, sequence, buffer[at + HEADER_SIZE : end])
                 at = end
                 continue
-            flight = known
+            if known is not flight:
+                flight = known
+                heard.append(flight)
             if status == 0 and (run := clean_run(buffer, at, length, sequence, flight)):
                 flight.accepted(run)
                 at, answers = at + length * len(run), len(run)
@@ -217,16 +225,16 @@ class Session(asyncio.Protocol):
                 at, answers = end, 1
             count += answers
             flights.answered(flight, answers)
-            if not flight.left:
-                landed.append(flight)
-        self._tell(count, flight, landed, refusals)
+        self._tell(count, flight, heard, refusals)
         return at
 
-    def _tell(self, count: int, last: Flight | None, landed: list[Flight], refusals: list[Refusal]) -> None:
+    def _tell(self, count: int, last: Flight | None, heard: Sequence[Flight], refusals: list[Refusal]) -> None:
         if last is None:
             return
-        for flight in landed:
-            flight.land(Fate.UNCERTAIN)
+        for flight in dict.fromkeys(heard):
+            flight.note()
+            if not flight.left:
+                flight.land(Fate.UNCERTAIN)
         self._events.answered(self, count, last.written_at, refusals)
         if self.leaving:
             self._end_if_done()

@@ -8,11 +8,12 @@ and the rest may not follow.  It is HELD only when the gateway has none of it.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from notifiers.ports import Outcome, Outcomes, Silent, State, nobody
+from notifiers.ports import Outcome, Outcomes, Progress, Silent, State, nobody
 from notifiers.smpp.template import Template
 
 # Their names in SMPP 3.4: ESME_RINVDSTADR, ESME_RINVDSTTON, ESME_RINVDSTNPI, ESME_RX_P_APPN, ESME_RX_R_APPN (domain.md, 3.3)
@@ -37,11 +38,23 @@ class Permission:
 
 
 class Shipment:
-    """Indices number the PDUs, address by address, part by part."""
+    """Indices number the PDUs, address by address, part by part.  `spell` makes ids of what the gateway answered; `progress`,
+    by the place of a number, survives this process.
+    """  # noqa: D205
 
-    def __init__(self, template: Template, numbers: Sequence[bytes], permission: Permission, *, urgent: bool) -> None:
+    def __init__(
+        self,
+        template: Template,
+        numbers: Sequence[bytes],
+        permission: Permission,
+        *,
+        urgent: bool,
+        spell: Callable[[list[bytes]], list[str]],
+        progress: Progress | None = None,
+    ) -> None:
         count = len(numbers) * template.parts
         self.urgent = urgent
+        self.progress = progress
         self.may_send = permission.may_send
         self._permission = permission
         self.attempts: Counter[int] = Counter()
@@ -50,6 +63,8 @@ class Shipment:
         self._fresh = range(count)  # never written yet
         self._template = template
         self._numbers = numbers
+        self._spell = spell
+        self._accepted: Counter[int] = Counter()  # parts of longer messages whose progress is kept
         self._statuses: list[int] = [Fate.OPEN] * count
         self._ids: list[bytes] = [b""] * count
         self._open = count
@@ -94,11 +109,56 @@ class Shipment:
         taken, self._fresh = self._fresh[:count], self._fresh[count:]
         return taken
 
+    def depart(self, indices: Sequence[int]) -> bool:
+        """Whether these may leave this very moment: that they may have left is kept first, and only then is asked."""
+        if self.progress is None:
+            return True
+        parts = self._template.parts
+        try:
+            self.progress.note(
+                indices if parts == 1 else sorted({index // parts for index in indices}), State.UNCERTAIN
+            )
+        except OSError:
+            allowed = False
+        else:
+            allowed = self.may_send()
+            if not allowed:
+                self._not_there(indices)
+        if not allowed:
+            for index in indices:
+                self.settle(index, Fate.HELD)
+        return allowed
+
+    def note(self, indices: Sequence[int], answers: list[bytes]) -> None:
+        """The gateway has accepted these; it is kept before anything more leaves in their places."""
+        if self.progress is None:
+            return
+        if self._template.parts > 1:
+            indices, answers = self._completed(indices, answers)
+        with suppress(OSError):  # they stay uncertain then, should this process die
+            self.progress.note(indices, State.SENT, self._spell(answers))
+
+    def _completed(self, indices: Sequence[int], answers: list[bytes]) -> tuple[list[int], list[bytes]]:
+        """The messages of which all parts are accepted with these, and the answers to their last parts."""
+        parts = self._template.parts
+        for index, answer in zip(indices, answers, strict=True):
+            self._ids[index] = answer
+            self._accepted[index // parts] += 1
+        places = [place for place in sorted({index // parts for index in indices}) if self._accepted[place] == parts]
+        return places, [self._ids[(place + 1) * parts - 1] for place in places]
+
+    def _not_there(self, indices: Sequence[int]) -> None:
+        """The gateway does not have these; of a longer message it may have other parts."""
+        if self.progress is not None and self._template.parts == 1:
+            with suppress(OSError):
+                self.progress.note(indices, State.HELD)
+
     def render(self, indices: Sequence[int], first: int) -> bytes:
         return self._template.render(self._numbers, indices, first)
 
     def again(self, indices: Sequence[int]) -> None:
         """The gateway does not have these: they are written again, before the others."""
+        self._not_there(indices)
         self._again.extendleft(reversed(indices))
 
     def accepted(self, index: int, message_id: bytes) -> None:
@@ -114,6 +174,9 @@ class Shipment:
 
     def settle(self, index: int, status: int) -> None:
         """The last word on one PDU: a status of the gateway's, or a fate."""
+        if status > 0 and self.progress is not None:
+            with suppress(OSError):
+                self.progress.note([index // self._template.parts], State.REFUSED)
         self._statuses[index] = status
         self._close(1)
 
@@ -130,11 +193,11 @@ class Shipment:
         if not self.settled.done():
             self.settled.set_exception(error)
 
-    def outcomes(self, spell: Callable[[list[bytes]], list[str]]) -> Outcomes:
-        """One outcome a number; `spell` makes ids of what the gateway answered."""
+    def outcomes(self) -> Outcomes:
+        """One outcome a number."""
         parts, statuses = self._template.parts, self._statuses
         # The last part asked for the receipt, so its id stands for the message.
-        ids = spell(self._ids[parts - 1 :: parts])
+        ids = self._spell(self._ids[parts - 1 :: parts])
         if not any(statuses):
             return Outcomes(bytes([State.SENT]) * len(ids), ids, {})
         return Outcomes.of(

@@ -22,6 +22,7 @@ from notifiers.smpp.verdicts import Verdict, verdict_on
 from notifiers.smpp.window import Window
 
 LOG = structlog.get_logger("muster.sms")
+LEAST_PART = 4
 PORTION = 256  # PDUs of one write: the longest that anybody waits for his turn, and that a stop comes too late
 ASKED_EVERY = 0.1  # seconds between two questions of `may_send` while letters wait
 LONGEST_RETRY = 10.0
@@ -59,6 +60,11 @@ class Traffic:
         """PDUs written and not yet answered, over all links."""
         return sum(session.unanswered for session in self._links)
 
+    @property
+    def kept(self) -> int:
+        """Those of them whose progress is kept: nobody takes places of the window for them."""
+        return sum(session.kept for session in self._links)
+
     def ship(self, shipment: Shipment) -> None:
         """Take it over; its `settled` tells when all is known."""
         if self._closed:
@@ -74,6 +80,7 @@ class Traffic:
 
     def link_down(self, session: Session) -> None:
         self._links.pop(session, None)
+        self._window.serve()
         self._wake()
 
     def close(self) -> None:
@@ -111,6 +118,7 @@ class Traffic:
         self.pump()
 
     def expired(self) -> None:
+        self._window.serve()
         self._wake()
         self.pump()
 
@@ -184,34 +192,41 @@ class Traffic:
 
     # Out
 
-    def pump(self) -> None:
-        """Write what may be written now."""
+    def pump(self, least: int = LEAST_PART) -> None:
+        """Write what may be written now; of a range whose progress is kept no less than this part of the window, if there is
+        so much: more room comes with the next answers, and many small writes cost more than few.
+        """  # noqa: D205
         if self._closed:
             return
         for lane in (self._urgent, self._bulk):
-            while lane and self._write_portion(lane):
+            while lane and self._write_portion(lane, least):
                 pass
         if self._urgent or self._bulk:
             self._come_back()
 
-    def _write_portion(self, lane: deque[Shipment]) -> bool:
+    def _write_portion(self, lane: deque[Shipment], least: int) -> bool:
         """Write one portion of the first shipment; False when there is no room for it."""
         shipment = lane[0]
         if shipment.over or not self._allowed(shipment):
             lane.popleft()
             return True
         link, room = self._roomiest(urgent=shipment.urgent)
+        if shipment.progress is not None:
+            room = min(room, self._window.room)
+            if room < min(shipment.unwritten, self._window.limit // least) and self.kept:
+                return False
         tokens = self._bucket.available(min(room, PORTION, shipment.unwritten), urgent=shipment.urgent)
         if link is None or tokens < 1:
             return False
         lane.popleft()
         indices = shipment.take(tokens)
-        if indices:
+        if indices and shipment.depart(indices):
             self._bucket.spend(len(indices))
             link.session.submit(shipment, indices)
             self._pulse.wake()
         if shipment.unwritten:
-            lane.append(shipment)
+            # A range whose progress is kept is as long as it may be, so that the next can be claimed while it is sent.
+            (lane.append if shipment.progress is None else lane.appendleft)(shipment)
         return True
 
     def _allowed(self, shipment: Shipment) -> bool:
@@ -260,4 +275,4 @@ class Traffic:
             waiting = [shipment for shipment in lane if not shipment.over and self._allowed(shipment)]
             lane.clear()
             lane.extend(waiting)
-        self.pump()
+        self.pump(self._window.limit)  # whoever has waited for so long takes what there is

@@ -1,5 +1,7 @@
 """The window: how many messages may be claimed and not yet durably recorded.
 
+Of ranges whose progress is kept only those count that have left and are not answered.
+
 Everything in the window is what a crash can leave uncertain and what still arrives after a stop.  So it should hold no
 more than the gateway takes in a tenth of a second: 200 places for a gateway that takes 2,000 messages a second, whatever
 its contract allows.  Nobody tells us that speed, but the round trip does: messages beyond it only wait, in a socket or
@@ -32,8 +34,11 @@ class Window:
         *,
         rate: float | None = None,
         on_limit: Callable[[int], None] = lambda _: None,
+        elsewhere: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`elsewhere` says how many places are in use that nobody takes and gives back."""
         self._most = most
+        self._elsewhere = elsewhere
         self._rate = rate
         self._on_limit = on_limit
         self._least = min(LEAST_LIMIT, most)
@@ -52,7 +57,12 @@ class Window:
 
     @property
     def taken(self) -> int:
-        return self._taken
+        return self._taken + self._elsewhere()
+
+    @property
+    def room(self) -> int:
+        """Places for what is not urgent and is neither taken nor given back."""
+        return max(0, self.limit - self._reserve - self.taken)
 
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`.
@@ -63,7 +73,7 @@ class Window:
             raise ValueError("take at least one place")
         granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         (self._urgent if urgent else self._bulk).append((wanted, granted))
-        self._serve()
+        self.serve()
         try:
             return await granted
         except asyncio.CancelledError:
@@ -76,20 +86,21 @@ class Window:
         if places > self._taken:
             raise ValueError("more places given back than taken")
         self._taken -= places
-        self._serve()
+        self.serve()
 
     def answered(self, count: int, *, written_at: float, arrived_at: float, now: float) -> None:
         """The gateway has answered `count` messages, the last of which was written at that moment."""
         round_trip = max(0.0, arrived_at - written_at)
         self._shortest = min(self._shortest, round_trip)
         if round_trip <= self._aim:
-            if self._taken * 2 >= self.limit:
+            if self.taken * 2 >= self.limit:
                 # A limit that nobody reaches says nothing about the gateway.  The nearer the aim, the smaller the step:
                 # what is added now shows in a round trip only when as much again could have been added.
                 self._set(self._limit + count * (1 - round_trip / self._aim))
         elif written_at > self._shrunk_at:
             # What was written before the limit shrank still waited in the old queue.
             self._shrink(max(STEEPEST, self._aim / round_trip), now)
+        self.serve()
 
     def throttled(self, *, written_at: float, now: float) -> None:
         """The gateway says that it is too much."""
@@ -113,16 +124,17 @@ class Window:
         self._limit = max(float(self._least), min(most, limit))
         if self.limit != before:
             self._on_limit(self.limit)
-            self._serve()
+            self.serve()
 
     @property
     def _reserve(self) -> int:
         # Below two places there is nothing to reserve: bulk would never go.
         return max(1, self.limit // URGENT_SHARE) if self.limit > 1 else 0
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Let go who waits, as far as there is room: some may have come about elsewhere."""
         for waiters, reserve in ((self._urgent, 0), (self._bulk, self._reserve)):
-            while waiters and (free := self.limit - reserve - self._taken) > 0:
+            while waiters and (free := self.limit - reserve - self.taken) > 0:
                 wanted, granted = waiters[0]
                 if reserve and free < min(wanted, self.limit // FAIR_PART) and not granted.done():
                     break

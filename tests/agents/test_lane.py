@@ -17,12 +17,13 @@ from agents.dispatch.gate import Gate
 from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
-from notifiers.ports import Letter, Outcome, Outcomes, Silent, State, nobody
+from notifiers.ports import Letter, Outcome, Outcomes, Progress, Silent, State, nobody
 from notifiers.smpp.window import Window
 from registry import ledger, selections
 from registry.appeals import APPEALS
 from registry.database import Database
 from registry.errors import DatabaseUnreachable
+from registry.journal import Journals
 from registry.ledger import Fate
 from registry.ledger_copy import LedgerCopy
 from registry.members import MEMBERS
@@ -63,6 +64,7 @@ class Phonebox:
     def __init__(self) -> None:
         self.told: Counter[str] = Counter()
         self.window = Window(64)  # so that a batch takes several claims
+        self.keeps_progress = False
         self.most = 10**9  # messages of one letter, as if the lease ended behind them
 
     async def send(
@@ -74,6 +76,7 @@ class Phonebox:
         urgent: bool = False,
         members: Sequence[int] = (),
         silent: Silent = nobody,
+        progress: Progress | None = None,
     ) -> Outcomes:
         await asyncio.sleep(0)
         if not may_send():
@@ -134,6 +137,7 @@ def dispatch(database: Database, phonebox: Phonebox, leases: Leases) -> Dispatch
         Selected(database, NO_COPY),
         lambda: uuid4().hex,
         Entries(database, lambda: NOW, NO_COPY),
+        Journals(None),
     )
 
 

@@ -218,9 +218,9 @@ def _asked(claimed: Claimed, members: list[int]) -> list[int]:
     return [member for member, fate in zip(members, claimed.fates, strict=True) if not fate]
 
 
-def _finish(connection: Connection, batch: Batch, fates: Sequence[Fate]) -> list[Message]:
+def _finish(connection: Connection, batch: Batch, lease: Lease, fates: Sequence[Fate]) -> list[Message]:
     record = _record(batch.id, 0, fates)
-    write_entries(connection, [Finished(batch, record, final=True, whole=True)], NOW)
+    write_entries(connection, [Finished(batch, record, lease, "token", len(fates), final=True, whole=True)], NOW)
     return _told(connection)
 
 
@@ -230,7 +230,7 @@ def test_a_second_attempt_is_a_batch_of_its_own_under_the_same_reference(connect
     assert (batch.id, batch.reference, batch.mass) == (f"again/{FIRST}", MASS, True)
     assert _open(connection, batch, 4, lease) == [(0, 4)]
     assert _asked(_claim(connection, batch, members, lease), members) == members
-    (told,) = _finish(connection, batch, (S, S, U, Fate.REFUSED))
+    (told,) = _finish(connection, batch, lease, (S, S, U, Fate.REFUSED))
     outcome = RepeatOutcome(shard=0, batch=1, sent=2, uncertain=1, refused=1, messages=2)
     assert told == BatchRepeated(appeal_id=APPEAL, wave=1, batches=(outcome,))
     assert _uncertain(connection) == [15, 16]
@@ -324,6 +324,6 @@ def test_a_crash_in_the_second_attempt_leaves_them_uncertain_and_asks_no_third_t
 def test_a_receipt_of_the_first_attempt_says_nothing_of_who_got_a_second(connection: Connection):
     batch, members, lease = _repeat(connection)
     _claim(connection, batch, members, lease)
-    _finish(connection, batch, (S, S, S, S))
+    _finish(connection, batch, lease, (S, S, S, S))
     assert settle(connection, [_receipt(13)], NOW) == (set(), {})
     assert outbox.waiting(connection, 10) == []

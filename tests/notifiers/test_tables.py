@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,7 @@ def test_letters_in_all_languages_of_an_appeal_are_kept_but_not_for_ever():
     assert composer.compose(chinese, concatenation=1, urgent=False) is not kept[0]
 
 
+NO_LETTER = SimpleNamespace(progress=None)
 answers = st.lists(
     st.tuples(
         st.sampled_from([0, 0, 0, 0, 0, 0, 0x58]),  # status
@@ -70,7 +72,7 @@ answers = st.lists(
 
 @given(answers, st.integers(0, 5))
 def test_a_run_of_answers_is_read_as_far_as_it_is_regular(given_answers, cut):
-    flight = Flight(None, range(100), 10, 0.0)
+    flight = Flight(NO_LETTER, range(100), 10, 0.0)
     sequence, pieces, expected, regular = 10, [], [], True
     for status, body, gap in given_answers:
         sequence += gap
@@ -88,7 +90,7 @@ def test_a_run_of_answers_is_read_as_far_as_it_is_regular(given_answers, cut):
 
 def test_answers_find_their_flight_once():
     flights = Flights()
-    early, late = Flight(None, range(3), 5, 0.0), Flight(None, [7, 8], 100, 0.0)
+    early, late = Flight(NO_LETTER, range(3), 5, 0.0), Flight(NO_LETTER, [7, 8], 100, 0.0)
     flights.add(late)
     flights.add(early)
     assert [flights.find(n) for n in (4, 5, 7, 8, 100, 101, 102)] == [None, early, early, None, late, late, None]

@@ -1,0 +1,54 @@
+"""Room for members who are claimed before their turn, so that the next range is ready when the one before has left.
+
+Only ranges whose progress is kept may be claimed ahead: whoever comes after a worker that died finds in its journals who of
+them has not been written to (see `registry.journal`).
+"""
+
+import asyncio
+from collections import deque
+
+from notifiers.ports import Window
+
+# In one claim: what a gateway takes in half a second, so that the board moves while a slow one is at work; and no more than
+# so many members, for when the machine itself dies nobody knows how far a claim has come.
+_WINDOWS = 6
+_MEMBERS = 2048
+
+
+class Ahead:
+    """Of one channel.  `Window`, for members instead of messages; who asks first gets first."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._taken = 0
+        self._waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
+
+    async def take(self, wanted: int) -> int:
+        """Wait for room, then take between 1 and `wanted` places."""
+        granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, granted))
+        self._serve()
+        try:
+            return await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self.give_back(granted.result())
+            raise
+
+    def give_back(self, places: int) -> None:
+        """The record of their claim stands in the queue of entries."""
+        self._taken -= places
+        self._serve()
+
+    def _serve(self) -> None:
+        """One range is sent and one is ready; a claim is on its way for a third as soon as less than a window is to go."""
+        limit = self._window.limit
+        while self._waiting:
+            wanted, granted = self._waiting[0]
+            places = min(wanted, _WINDOWS * limit, _MEMBERS)
+            if self._taken > limit + places:
+                return
+            self._waiting.popleft()
+            if not granted.done():
+                self._taken += places
+                granted.set_result(places)
