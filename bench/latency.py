@@ -154,7 +154,7 @@ def _quantiles(values: Sequence[float]) -> dict[str, float]:
 
 
 def _with_settings(plan: Plan) -> Plan:
-    return replace(plan, speed=SPEED, settings={"sms": SMS}, gateway=GATEWAY)
+    return replace(plan, speed=SPEED, settings={**plan.settings, "sms": SMS}, gateway=GATEWAY)
 
 
 def _new_id(kind: str) -> str:

@@ -32,7 +32,7 @@ PACE, TROUBLED_PACE, TRICKLE = 6000, 1500, 40
 PATIENCE = 120.0
 SPEED = 10.0
 _SAME_RANGE = (CLAIMS.c.batch_id == RECORDS.c.batch_id) & (CLAIMS.c.first == RECORDS.c.first)
-# The session is that of docker-compose.yml, shorter than a broker allows unless it is told.
+# The session is that of docker-compose.yml, shorter than a broker allows unless it is told; workers share their journals, too.
 _SETTINGS = {"session_seconds": 4, "sms": {"window": WINDOW, "binds": 2, "longest_reconnect_seconds": 2}}
 
 
@@ -228,7 +228,8 @@ async def open_front(log: str, members: int, seed: int, folder: Path) -> AsyncIt
             broker = stack.enter_context(KafkaBroker())
             postgres = stack.enter_context(PostgresServer())
             database = stack.enter_context(postgres.database())
-            plan = Plan(**{**_fields(plan), "log": broker.url, "database": database})
+            settings = {**_SETTINGS, "journals": folder}
+            plan = Plan(**{**_fields(plan), "log": broker.url, "database": database, "settings": settings})
         else:
             disk = stack.enter_context(_small_disk(folder / "disk"))
             where = disk or folder
