@@ -82,7 +82,7 @@ class View:
     withdrawn: int
     opted_out: int
     desk: int
-    messages_after_end: int  # that were on their way
+    messages_after_end: int  # that were on their way, at most
     last_message_after_ms: int | None  # after the end, when the last of them had left; none while it is open
     waves: tuple[Wave, ...]
     latest: tuple[Happened, ...]

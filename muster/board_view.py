@@ -131,7 +131,7 @@ def _troubles(view: View, pace: Rates | None) -> Text:
 def _ended(messages: int, milliseconds: int) -> str:
     if not messages:
         return "\nEnded: no message left after that."
-    return f"\nEnded with {messages:,} messages on their way; the last left within {milliseconds / 1000:.1f} s."
+    return f"\nEnded with at most {messages:,} messages on their way; the last left within {milliseconds / 1000:.1f} s."
 
 
 def _happened(view: View) -> Table:

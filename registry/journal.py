@@ -26,7 +26,7 @@ _REST: Final = struct.Struct(
     "<III"
 )  # first position, how many, octets of their ids; then the positions, if listed, and the ids
 _LISTED: Final = 0x80  # added to the state: the positions do not follow each other
-_SIZE: Final = 128 * 1024
+_SIZE: Final = 256 * 1024  # more than the ids of the longest claim take
 _KEPT_SECONDS: Final = 86_400.0
 
 

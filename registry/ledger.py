@@ -264,9 +264,9 @@ def narrow(connection: Connection, orphan: Orphan, spans: Sequence[tuple[int, in
     """Of this claim only these positions are left; the others may be claimed by whoever holds the lease now."""
     span = orphan.range
     this = (CLAIMS.c.batch_id == span.batch_id, CLAIMS.c.first == span.first, CLAIMS.c.token == orphan.token)
-    row = connection.execute(delete(CLAIMS).where(*this).returning(*CLAIMS.c)).one()._asdict()
-    if spans:
-        connection.execute(insert(CLAIMS), [{**row, "first": first, "last": last} for first, last in spans])
+    row = connection.execute(delete(CLAIMS).where(*this).returning(*CLAIMS.c)).first()
+    if row is not None and spans:  # else its owner has just taken it back
+        connection.execute(insert(CLAIMS), [{**row._asdict(), "first": first, "last": last} for first, last in spans])
 
 
 def claimed_with(connection: Connection, batch_ids: Sequence[str], tokens: Collection[str]) -> dict[str, list[Range]]:

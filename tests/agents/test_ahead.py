@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -82,9 +82,11 @@ class Keeping(Phonebox):
         return await super().send(letter, addresses, *args, **kwargs)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Forgetful]:
-    with Forgetful(f"sqlite:///{tmp_path}/muster.db") as opened:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forgetful]:
+    servers = request.param == "postgresql"
+    url = request.getfixturevalue("postgres_url") if servers else f"sqlite:///{tmp_path}/muster.db"
+    with Forgetful(url) as opened:
         _fill(opened)
         yield opened
 

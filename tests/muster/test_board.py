@@ -102,4 +102,4 @@ def test_the_end_of_an_appeal_is_told_in_words():
     assert "Ended" not in drawn(VIEW, None)
     assert "Ended: no message left after that." in drawn(replace(VIEW, status="filled", last_message_after_ms=0), None)
     late = replace(VIEW, status="filled", messages_after_end=12_345, last_message_after_ms=205)
-    assert "Ended with 12,345 messages on their way; the last left within 0.2 s." in drawn(late, None)
+    assert "Ended with at most 12,345 messages on their way; the last left within 0.2 s." in drawn(late, None)
