@@ -61,8 +61,11 @@ class Window:
 
     @property
     def room(self) -> int:
-        """Places for what is not urgent and is neither taken nor given back."""
-        return max(0, self.limit - self._reserve - self.taken)
+        """Places for what is not urgent and is neither taken nor given back: a fair part of them while others wait for some."""
+        free = self.limit - self._reserve - self.taken
+        if self._bulk:
+            free = min(free, self.limit - self._reserve - self.limit // FAIR_PART - self._elsewhere())
+        return max(0, free)
 
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`.

@@ -199,6 +199,29 @@ async def test_places_are_those_of_the_addresses_whoever_is_barred_between_them(
     assert diary.states(3) == [S, None, S]
 
 
+async def test_others_who_wait_for_places_get_them_while_a_long_range_is_sent(smsc, channel):
+    diary, waiting = Diary(), []
+    smsc.script = waiting.append
+
+    async def answer_one_by_one() -> None:
+        """So that the window is never half empty by itself."""
+        while True:
+            await asyncio.sleep(0.001)
+            if waiting:
+                waiting.pop(0).answer(0, "id")
+
+    sms = await channel(window=20)
+    answering = asyncio.create_task(answer_one_by_one())
+    mass = asyncio.create_task(sms.send(LETTER, numbers(300), yes, progress=diary))
+    await smsc.until_submitted(18)
+    places = await asyncio.wait_for(sms.window.take(20), 5)
+    assert places >= 8
+    assert len(smsc.submitted) < 200
+    sms.window.give_back(places)
+    assert (await mass).states == bytes([S]) * 300
+    answering.cancel()
+
+
 async def test_urgent_messages_overtake_a_range_whose_progress_is_kept(smsc, channel):
     """It may fill the window; the tenth that is kept free is enough for others, and they are written first."""
     diary, answers = Diary(), smsc.submitted
