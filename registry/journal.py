@@ -130,7 +130,8 @@ class Journals:
         for path in self._folder.glob(f"*{_SUFFIX}"):
             with suppress(OSError), path.open("rb") as file:
                 if file.read(_TOKEN) == header:
-                    return _told(file.read(), size)
+                    with suppress(ValueError, struct.error):  # what cannot be read is not believed
+                        return _told(file.read(), size)
         return None
 
     def tidy(self, now: float) -> None:
@@ -153,12 +154,14 @@ def _told(entries: bytes, size: int) -> Told | None:
     while at < len(entries) and (state := entries[at]):
         first, count, length = _REST.unpack_from(entries, at + _STATE.size)
         at += _STATE.size + _REST.size
+        if count > size:
+            return None  # of another claim: not to be believed
         positions: Sequence[int] = range(first, first + count)
         if state & _LISTED:
             positions = array("I", entries[at : at + count * array("I").itemsize])
             at += count * positions.itemsize
         if max(positions) >= size:
-            return None  # of another claim: not to be believed
+            return None
         ids = entries[at : at + length].decode().split("\n") if length else [""] * count
         at += length
         for position, gateway_id in zip(positions, ids, strict=True):

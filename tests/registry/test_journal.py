@@ -95,6 +95,21 @@ def test_an_entry_counts_once_it_is_complete(tmp_path: Path):
     assert journals(tmp_path, "two").read("token", 8).states == bytes([3, 3, 0, 0, 0, 0, 0, 0])
 
 
+@given(st.binary(min_size=1, max_size=60), st.integers(64, 140))
+def test_whatever_stands_in_a_journal_it_is_read_or_not_believed(tmp_path_factory, octets, at):
+    folder = tmp_path_factory.mktemp("journals")
+    journal = journals(folder).begin("token")
+    journal.note(range(4), 3)
+    journal.note([7, 5], 1, ["x", "y"])
+    journal.close()
+    (path,) = folder.glob("*/*.journal")
+    written = bytearray(path.read_bytes())
+    written[at : at + len(octets)] = octets
+    path.write_bytes(written)
+    told = journals(folder, "two").read("token", 8)
+    assert told is None or len(told.states) == len(told.gateway_ids) == 8
+
+
 def test_journals_of_another_boot_are_not_believed_and_go(tmp_path: Path):
     journals(tmp_path).begin("token").note(range(2), 3)
     later = journals(tmp_path, "two", "boot-2")
