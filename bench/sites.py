@@ -21,7 +21,7 @@ SPEED = 100.0
 def plan_on(log: str, home: Path, servers: ExitStack) -> Plan:
     """On `embedded` everything lies in `home`; on `kafka` a broker and a database run until `servers` closes, and workers
     share their journals, as in docker-compose.yml.
-    """  # noqa: D205
+    """
     if log == "embedded":
         return Plan(home)
     database = servers.enter_context(servers.enter_context(PostgresServer()).database())

@@ -97,6 +97,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         notifiers: dict[Channel, Notifier] = {}
         leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
         journals = _journals(settings, owner)
+        stack.callback(journals.close)
         shared = Dispatch(
             database,
             notifiers,

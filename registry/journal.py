@@ -41,10 +41,11 @@ class Told:
 class Journal:
     """Of one claim after the other; written by one owner."""
 
-    __slots__ = ("_end", "_file", "_memory")
+    __slots__ = ("_end", "_file", "_memory", "_path")
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
+        self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(self._file, 0, _SIZE)  # a full disk is told here, and not while it is written to
@@ -85,6 +86,12 @@ class Journal:
         """Leave it to whoever comes after."""
         self._memory.close()
         os.close(self._file)
+
+    def drop(self) -> None:
+        """Nobody will ask for it."""
+        self.close()
+        with suppress(OSError):
+            self._path.unlink()
 
     def _grow(self, needed: int) -> None:
         size = len(self._memory)
@@ -133,6 +140,11 @@ class Journals:
                     with suppress(ValueError, struct.error):  # what cannot be read is not believed
                         return _told(file.read(), size)
         return None
+
+    def close(self) -> None:
+        """Drop those that are not in use: nothing is begun any more."""
+        while self._free:
+            self._free.pop().drop()
 
     def tidy(self, now: float) -> None:
         """Drop those of other boots, and those that nobody has written to for a day."""

@@ -81,6 +81,16 @@ def test_a_journal_that_is_used_again_tells_nothing_of_the_claim_before(tmp_path
     assert journals(tmp_path, "two").read("second", 50) == Told(bytes(50), [""] * 50)
 
 
+def test_whoever_ends_leaves_only_what_is_still_wanted(tmp_path: Path):
+    ours = journals(tmp_path)
+    done, open_still = ours.begin("done"), ours.begin("open still")
+    open_still.note(range(1), 3)
+    ours.give_back(done)
+    ours.close()
+    assert len(list(tmp_path.rglob("*.journal"))) == 1
+    assert journals(tmp_path, "two").read("open still", 1) is not None
+
+
 def test_an_entry_counts_once_it_is_complete(tmp_path: Path):
     """The writer dies somewhere in an entry: its state, the octet in front, is written last."""
     journal = journals(tmp_path).begin("token")
