@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
 
 MEMBERS, SEED, NEED = 50_000, 13, 9
 SPEED = 400  # the second wave leaves after 7 s, the need is met after some 34 s
+BATCH = 512  # members: what a worker has begun it finishes, so that of a few long batches nothing would be left to share
 RATE = 2_500  # messages a second of one worker, so that the second wave lasts long enough for somebody to join
 
 
@@ -30,7 +31,8 @@ async def test_a_second_worker_joins_during_the_fan_out_and_nothing_is_lost_or_d
     table = tmp_path / "members.csv"
     people = generate_members(MEMBERS, seed=SEED, out=table)
     gateway = ("--seed", str(SEED), "--people", str(people))
-    plan = Plan(tmp_path, kafka_url, postgres_url, SPEED, {"sms": {"rate": RATE}}, gateway)
+    settings = {"sms": {"rate": RATE}, "dispatch": {"batch_size": BATCH}}
+    plan = Plan(tmp_path, kafka_url, postgres_url, SPEED, settings, gateway)
     async with open_site(plan) as site:
         assert (await site.commands.run("members", "import", str(table)))["added"] == MEMBERS
         first = await site.start_worker()
