@@ -109,7 +109,7 @@ class Shipment:
         taken, self._fresh = self._fresh[:count], self._fresh[count:]
         return taken
 
-    def depart(self, indices: Sequence[int]) -> bool:
+    def depart(self, indices: Sequence[int], ask: Callable[[], bool]) -> bool:
         """Whether these may leave this very moment: that they may have left is kept first, and only then is asked."""
         if self.progress is None:
             return True
@@ -121,7 +121,7 @@ class Shipment:
         except OSError:
             allowed = False
         else:
-            allowed = self.may_send()
+            allowed = ask()
             if not allowed:
                 self._not_there(indices)
         if not allowed:

@@ -6,6 +6,7 @@ and writes in the same breath: nothing comes between the question and the write.
 
 import asyncio
 from collections import deque
+from functools import partial
 from itertools import count
 
 import structlog
@@ -220,7 +221,7 @@ class Traffic:
             return False
         lane.popleft()
         indices = shipment.take(tokens)
-        if indices and shipment.depart(indices):
+        if indices and shipment.depart(indices, partial(self._allowed, shipment)):
             self._bucket.spend(len(indices))
             link.session.submit(shipment, indices)
             self._pulse.wake()

@@ -123,6 +123,21 @@ async def test_whether_a_message_may_leave_is_asked_once_more_after_it_was_kept(
     assert not smsc.submitted
 
 
+async def test_a_bug_in_may_send_comes_back_to_its_caller_also_after_the_entry(smsc, channel):
+    diary = Diary()
+
+    def may_send() -> bool:
+        if diary.entries:
+            raise KeyError("a bug")
+        return True
+
+    sms = await channel()
+    with pytest.raises(KeyError):
+        await sms.send(LETTER, numbers(5), may_send, progress=diary)
+    assert (await sms.send(LETTER, numbers(1), yes)).states == bytes([S])  # others' letters go on
+    assert diary.states(5) == [H] * 5
+
+
 @pytest.mark.parametrize(
     ("status", "state"),
     [(0x0B, R), (0x0A, R)],
