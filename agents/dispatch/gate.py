@@ -36,11 +36,11 @@ class Gate:
         match message:
             case SendingStopped():
                 self._stopped.add(message.appeal_id)
-                self._paused(message.appeal_id).set()
+                self._running_of(message.appeal_id).set()
             case SendingPaused() if self._is_newest(message):
-                self._paused(message.appeal_id).clear()
+                self._running_of(message.appeal_id).clear()
             case SendingResumed() if self._is_newest(message):
-                self._paused(message.appeal_id).set()
+                self._running_of(message.appeal_id).set()
             case OptedOut():
                 self._silent[message.member_id].add((message.purpose, message.channel))
             case MemberErased():
@@ -51,9 +51,12 @@ class Gate:
     def stopped(self, appeal_id: str) -> bool:
         return appeal_id in self._stopped
 
+    def paused(self, appeal_id: str) -> bool:
+        return not self._running_of(appeal_id).is_set()
+
     async def until_running(self, appeal_id: str) -> None:
         """Wait while the appeal is paused; a stop ends the wait too."""
-        await self._paused(appeal_id).wait()
+        await self._running_of(appeal_id).wait()
 
     def silent(self, members: Sequence[int], purpose: Purpose | None, channel: Channel) -> set[int]:
         """Those of these members who, since the claim was read, have been erased or have asked to hear no more of this.
@@ -79,7 +82,7 @@ class Gate:
         self._held_or_let_go[message.appeal_id] = decided_at
         return True
 
-    def _paused(self, appeal_id: str) -> asyncio.Event:
+    def _running_of(self, appeal_id: str) -> asyncio.Event:
         if appeal_id not in self._running:
             self._running[appeal_id] = asyncio.Event()
             self._running[appeal_id].set()

@@ -152,7 +152,10 @@ class Lane:
                 raise Busy(f"{batch.lease}: {opened.value}")
             return opened
         async with self._room(batch, size) as places:
-            sent = await self._send_range(run, 0, places, lease, opening)
+            paused = self._paused(batch)  # while it waited for room
+            sent = False if paused else await self._send_range(run, 0, places, lease, opening)
+        if paused:
+            return await self._send_first(run)
         if isinstance(sent, Begun):
             return sent.gaps
         done = places.count if sent else 0
@@ -167,7 +170,7 @@ class Lane:
                 self._withdraw(run, Range(batch.id, first, gap.last), lease)
                 return
             async with self._room(batch, gap.last - first) as places:
-                done = await self._send_range(run, first, places, lease)
+                done = not self._paused(batch) and await self._send_range(run, first, places, lease)
             if done:
                 first += places.count
 
@@ -349,6 +352,9 @@ class Lane:
 
     def _may_send(self, batch: Batch) -> bool:
         return self._shared.leases.valid(batch.lease) and not self._stopped(batch)
+
+    def _paused(self, batch: Batch) -> bool:
+        return batch.mass and self._shared.gate.paused(batch.appeal_id or "")
 
     def _stopped(self, batch: Batch) -> bool:
         return batch.mass and self._shared.gate.stopped(batch.appeal_id or "")
