@@ -106,7 +106,6 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
             Selected(database, parts.copy),
             lambda: uuid.uuid4().hex,
             Entries(database, clock.now, parts.copy, audience.contacts(), journals),
-            journals,
         )
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
         express = Express(lanes[0])

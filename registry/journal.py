@@ -21,10 +21,9 @@ from registry.leases import boot_id
 
 _SUFFIX: Final = ".journal"
 _TOKEN: Final = 64  # octets, filled up with nulls; then the entries
-_STATE: Final = struct.Struct("<B")  # written last: an entry counts once it is there, and a null ends the journal
-_REST: Final = struct.Struct(
-    "<III"
-)  # first position, how many, octets of their ids; then the positions, if listed, and the ids
+_STATE: Final = 1  # octet, written last: an entry counts once it is there, and a null ends the journal
+# First position, how many, octets of their ids; then the positions, if listed, and the ids.
+_REST: Final = struct.Struct("<III")
 _LISTED: Final = 0x80  # added to the state: the positions do not follow each other
 _SIZE: Final = 256 * 1024  # more than the ids of the longest claim take
 _KEPT_SECONDS: Final = 86_400.0
@@ -74,7 +73,7 @@ class Journal:
         ids = "\n".join(gateway_ids).encode()
         listed = b"" if isinstance(positions, range) else array("I", positions).tobytes()
         rest = _REST.pack(positions[0], len(positions), len(ids)) + listed + ids
-        start = self._end + _STATE.size
+        start = self._end + _STATE
         end = start + len(rest)
         if end >= len(self._memory):
             self._grow(end)
@@ -164,8 +163,8 @@ class Journals:
 def _told(entries: bytes, size: int) -> Told | None:
     states, gateway_ids, at = bytearray(size), [""] * size, 0
     while at < len(entries) and (state := entries[at]):
-        first, count, length = _REST.unpack_from(entries, at + _STATE.size)
-        at += _STATE.size + _REST.size
+        first, count, length = _REST.unpack_from(entries, at + _STATE)
+        at += _STATE + _REST.size
         if count > size:
             return None  # of another claim: not to be believed
         positions: Sequence[int] = range(first, first + count)

@@ -7,6 +7,7 @@ them has not been written to (see `registry.journal`).
 import asyncio
 from collections import deque
 
+from notifiers.granting import granted
 from notifiers.ports import Window
 
 # In one claim: what a gateway takes in half a second, so that the board moves while a slow one is at work; and no more than
@@ -25,15 +26,10 @@ class Ahead:
 
     async def take(self, wanted: int) -> int:
         """Wait for room, then take between 1 and `wanted` places."""
-        granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((wanted, granted))
+        places: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, places))
         self._serve()
-        try:
-            return await granted
-        except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():
-                self.give_back(granted.result())
-            raise
+        return await granted(places, self.give_back)
 
     def give_back(self, places: int) -> None:
         """The record of their claim stands in the queue of entries."""
@@ -44,11 +40,11 @@ class Ahead:
         """One range is sent and one is ready; a claim is on its way for a third as soon as less than a window is to go."""
         limit = self._window.limit
         while self._waiting:
-            wanted, granted = self._waiting[0]
+            wanted, waiter = self._waiting[0]
             places = min(wanted, _WINDOWS * limit, _MEMBERS)
             if self._taken > limit + places:
                 return
             self._waiting.popleft()
-            if not granted.done():
+            if not waiter.done():
                 self._taken += places
-                granted.set_result(places)
+                waiter.set_result(places)

@@ -23,9 +23,8 @@ from registry.leases import Lease
 from registry.ledger import Claim, Fate, Range, Record
 from schemas.words import WRITTEN, Channel, Language, Purpose
 
-_WRITTEN_TO = frozenset(
-    {Fate.SENT, Fate.REFUSED, Fate.UNCERTAIN}
-)  # of the states in a journal, which have the same numbers
+# Of the states in a journal, which have the same numbers.
+_WRITTEN_TO = frozenset({Fate.SENT, Fate.REFUSED, Fate.UNCERTAIN})
 _UNREACHED = {address_book.NOBODY: Fate.NO_ADDRESS, address_book.OPTED_OUT: Fate.OPTED_OUT}
 
 

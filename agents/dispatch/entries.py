@@ -39,7 +39,7 @@ class Entries:
     ) -> None:
         self._now = now
         self._copy = copy
-        self._journals = journals
+        self.journals = journals
         self._book = book
         self._queue: Gather[Entry, Any] = Gather(database, self._write, limit=_AT_ONCE)
 
@@ -58,9 +58,7 @@ class Entries:
         return self._queue.put(finished)
 
     def _write(self, connection: Connection, entries: Sequence[Entry]) -> list[Any]:
-        return write_entries(
-            connection, entries, self._now(), book=self._book, copy=self._copy, journals=self._journals
-        )
+        return write_entries(connection, entries, self._now(), book=self._book, copy=self._copy, journals=self.journals)
 
 
 def write_entries(

@@ -27,7 +27,7 @@ from agents.patience import patient, persist
 from notifiers.ports import Letter, Notifier, Outcomes, Placed, State, Window
 from registry import ledger
 from registry.database import Database
-from registry.journal import Journal, Journals
+from registry.journal import Journal
 from registry.leases import Lease
 from registry.ledger import Fate, Range, Record
 from schemas.dispatch import AnswerReply, RepeatBatch, SendBatch, TellMembers
@@ -52,7 +52,6 @@ class Dispatch:
     selected: Selected
     new_token: Callable[[], str]
     entries: Entries
-    journals: Journals
 
 
 @dataclass(slots=True)
@@ -180,7 +179,7 @@ class Lane:
         notifier = self._notifier(batch)
         places = Places(0, self._shared.new_token())
         if batch.mass and not batch.again and notifier.keeps_progress:
-            places.journal = self._shared.journals.begin(places.token)
+            places.journal = self._shared.entries.journals.begin(places.token)
         try:
             if places.journal is None:
                 places.count = await notifier.window.take(wanted, urgent=self._urgent)
@@ -197,7 +196,7 @@ class Lane:
 
     def _end_journal(self, places: Places) -> None:
         """It goes with the record of its claim, or at once if there is no claim; else it is left to whoever comes after."""
-        journal, journals = places.journal, self._shared.journals
+        journal, journals = places.journal, self._shared.entries.journals
         if journal is None:
             return
         if places.recorded is not None:

@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from notifiers.granting import granted
+
 AIM_SECONDS: Final = 0.1
 FIRST_LIMIT: Final = 64
 LEAST_LIMIT: Final = 8
@@ -74,15 +76,10 @@ class Window:
         """
         if wanted < 1:
             raise ValueError("take at least one place")
-        granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        (self._urgent if urgent else self._bulk).append((wanted, granted))
+        places: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        (self._urgent if urgent else self._bulk).append((wanted, places))
         self.serve()
-        try:
-            return await granted
-        except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():
-                self.give_back(granted.result())
-            raise
+        return await granted(places, self.give_back)
 
     def give_back(self, places: int) -> None:
         """See `ports.Window`.  More than were taken is the caller's bug."""
@@ -138,11 +135,11 @@ class Window:
         """Let go who waits, as far as there is room: some may have come about elsewhere."""
         for waiters, reserve in ((self._urgent, 0), (self._bulk, self._reserve)):
             while waiters and (free := self.limit - reserve - self.taken) > 0:
-                wanted, granted = waiters[0]
-                if reserve and free < min(wanted, self.limit // FAIR_PART) and not granted.done():
+                wanted, waiter = waiters[0]
+                if reserve and free < min(wanted, self.limit // FAIR_PART) and not waiter.done():
                     break
                 waiters.popleft()
-                if not granted.done():
+                if not waiter.done():
                     places = min(wanted, free)
                     self._taken += places
-                    granted.set_result(places)
+                    waiter.set_result(places)

@@ -17,7 +17,7 @@ from agents.dispatch.lane import Dispatch, Lane
 from agents.dispatch.leases import Leases
 from agents.dispatch.records import Finished, Turned, all_alike
 from agents.dispatch.selected import Selected
-from notifiers.ports import Letter, Outcome, Outcomes, Progress, Silent, State, nobody
+from notifiers.ports import Letter, Outcome, Outcomes, Progress, State
 from notifiers.smpp.window import Window
 from registry import leases, ledger, outbox
 from registry.database import Database
@@ -48,10 +48,8 @@ class Stuck(Phonebox):
         addresses: Sequence[str],
         may_send: Callable[[], bool],
         *,
-        urgent: bool = False,
-        members: Sequence[int] = (),
-        silent: Silent = nobody,
         progress: Progress | None = None,
+        **_: object,
     ) -> Outcomes:
         if self.woken.is_set():
             return await super().send(letter, addresses, may_send)
@@ -120,7 +118,6 @@ def lane(
         Selected(database, NO_COPY),
         lambda: next(tokens),
         Entries(database, lambda: NOW, NO_COPY, journals=journals),
-        journals,
     )
     return Lane("bulk", shared, urgent=False)
 

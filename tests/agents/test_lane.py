@@ -23,7 +23,6 @@ from registry import ledger, selections
 from registry.appeals import APPEALS
 from registry.database import Database
 from registry.errors import DatabaseUnreachable
-from registry.journal import Journals
 from registry.ledger import Fate
 from registry.ledger_copy import LedgerCopy
 from registry.members import MEMBERS
@@ -137,7 +136,6 @@ def dispatch(database: Database, phonebox: Phonebox, leases: Leases) -> Dispatch
         Selected(database, NO_COPY),
         lambda: uuid4().hex,
         Entries(database, lambda: NOW, NO_COPY),
-        Journals(None),
     )
 
 

@@ -21,9 +21,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
 
 MEMBERS, SEED, NEED = 50_000, 13, 9
 SPEED = 400  # the second wave leaves after 7 s, the need is met after some 34 s
-BATCH = (
-    512  # members: what a worker has begun it finishes, so that of a few long batches nothing would be left to share
-)
+# Members: what a worker has begun it finishes, so that of a few long batches nothing would be left to share.
+BATCH = 512
 RATE = 2_500  # messages a second of one worker, so that the second wave lasts long enough for somebody to join
 
 
