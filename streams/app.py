@@ -8,6 +8,7 @@ from faust.transport.drivers import TRANSPORTS
 
 from streams.url import EmbeddedLog, parse
 
+TRANSPORTS.aliases |= {"sqlite": "streams.embedded.transport:Transport", "kafka": "streams.kafka.transport:Transport"}
 _SHORTEST_REBALANCE = 2.0  # seconds; a busy worker needs one to hear of it and to come
 
 
@@ -21,7 +22,6 @@ def create_app(
     """
     log = parse(log_url)
     if isinstance(log, EmbeddedLog):
-        TRANSPORTS.aliases["sqlite"] = "streams.embedded.transport:Transport"
         broker = f"sqlite://{log.path}"
     else:
         broker = ";".join(f"kafka://{server}" for server in log.servers)

@@ -17,6 +17,7 @@ from itertools import chain, cycle
 from sqlalchemy import Connection, select
 
 from bench.fire.front import PATIENCE, Front
+from bench.fire.traces import show_traces
 from registry.board import HAPPENED, counts
 from registry.ledger import RECORDS
 from registry.members import MEMBERS
@@ -88,6 +89,9 @@ class Voices:
         missing = {what: self.said.keys() - mobiles.keys() for what, mobiles in found.items()}
         twice = {what: {mobile for mobile, times in mobiles.items() if times > 1} for what, mobiles in found.items()}
         twice["at the gateway"] = await self.front.site.witness.doubled(f"ack/{self.front.appeal}/0")
+        for what, mobiles in missing.items():
+            if mobiles:
+                await show_traces(self.front, what, mobiles)
         reasons = [f"{len(mobiles)} not {what}" for what, mobiles in missing.items() if mobiles]
         reasons += [f"{len(mobiles)} more than once {what}" for what, mobiles in twice.items() if mobiles]
         return Hearing(

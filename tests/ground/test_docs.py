@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 import agents.dispatch.lane
 import muster.wiring
+import streams.kafka.transport
 from console.opt_out import OptOutPages
 from muster.cli import COMMANDS, LazyGroup, app
 from notifiers.email.metrics import EmailMetrics
@@ -28,6 +29,7 @@ CLI = (DOCS / "cli.md").read_text(encoding="utf-8")
 # Whatever makes a metric when it is imported is a part of these.
 assert agents.dispatch.lane
 assert muster.wiring
+assert streams.kafka.transport
 
 
 # --- metrics --------------------------------------------------------------------------------------------------------
