@@ -216,13 +216,15 @@ class SMSNotifier:
                 numbers.append(number)
         return numbers, barred
 
-    def _spell(self, answers: list[bytes]) -> list[str]:
-        """The ids in answers to submit_sm."""
-        ids = b"".join(answers).decode("latin-1").split("\0")
-        if len(ids) != len(answers) + 1 or ids[-1]:  # not each of them one id and its null
-            ids = [answer.partition(b"\0")[0].decode("latin-1") for answer in answers]
+    def _spell(self, bodies: bytes, count: int) -> list[str]:
+        """The ids in so many answers to submit_sm of one length, whose bodies follow each other here."""
+        ids = bodies.decode("latin-1").split("\0")
+        if len(ids) != count + 1 or ids[-1]:  # not each of them one id and its null
+            size = len(bodies) // count
+            found = [bodies[place * size : (place + 1) * size] for place in range(count)]
+            ids = [body.partition(b"\0")[0].decode("latin-1") for body in found]
         form = self._settings.response_ids
-        return ids[: len(answers)] if form == "text" else [same_id(each, form) for each in ids[: len(answers)]]
+        return ids[:count] if form == "text" else [same_id(each, form) for each in ids[:count]]
 
     def _make_links(self) -> list[Link]:
         settings = self._settings

@@ -7,24 +7,24 @@ window.  Places change hands as soon as the record stands in the queue of entrie
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from weakref import WeakValueDictionary
 
 from prometheus_client import Counter
 
-from agents.dispatch.ahead import Ahead
 from agents.dispatch.batch import Batch, batch_of
 from agents.dispatch.claims import Ask, Begun, Claimed, Group, Opening
 from agents.dispatch.entries import Entries
 from agents.dispatch.gate import Gate
 from agents.dispatch.leases import Leases
 from agents.dispatch.records import Finished, Turned, all_alike, record_of
+from agents.dispatch.rooms import Places, Rooms
 from agents.dispatch.selected import Selected
 from agents.patience import patient, persist
-from notifiers.ports import Letter, Notifier, Outcomes, Placed, State, Window
+from notifiers.ports import Letter, Notifier, Outcomes, Placed, State
 from registry import ledger
 from registry.database import Database
 from registry.journal import Journal
@@ -79,19 +79,6 @@ class Run:
         )
 
 
-@dataclass(slots=True)
-class Places:
-    """Room for a claim: so many positions, under this token, and the journal of its progress if one is kept."""
-
-    count: int
-    token: str
-    journal: Journal | None = None
-    claimed: bool = (
-        False  # a claim may stand; as long as there is no record, the journal is left to whoever comes after
-    )
-    recorded: asyncio.Future[Turned | None] | None = None
-
-
 class Lane:
     """The reaction to one dispatch topic."""
 
@@ -102,7 +89,7 @@ class Lane:
         self._mine: set[str] = set()
         self._all_recorded = asyncio.Event()
         self._all_recorded.set()
-        self._ahead: dict[Channel, Ahead] = {}
+        self._rooms = Rooms(shared.entries.journals, shared.new_token, urgent=urgent)
         self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, delivery: Delivery) -> None:
@@ -150,7 +137,7 @@ class Lane:
             if isinstance(opened, Turned):
                 raise Busy(f"{batch.lease}: {opened.value}")
             return opened
-        async with self._room(batch, size) as places:
+        async with self._rooms.take(batch, self._notifier(batch), size) as places:
             paused = self._paused(batch)  # while it waited for room
             sent = False if paused else await self._send_range(run, 0, places, lease, opening)
         if paused:
@@ -168,45 +155,10 @@ class Lane:
             if batch.mass and self._stopped(batch):
                 self._withdraw(run, Range(batch.id, first, gap.last), lease)
                 return
-            async with self._room(batch, gap.last - first) as places:
+            async with self._rooms.take(batch, self._notifier(batch), gap.last - first) as places:
                 done = not self._paused(batch) and await self._send_range(run, first, places, lease)
             if done:
                 first += places.count
-
-    @asynccontextmanager
-    async def _room(self, batch: Batch, wanted: int) -> AsyncIterator[Places]:
-        """Wait for room for so many members, or fewer; it is free again when their record stands in the queue."""
-        notifier = self._notifier(batch)
-        places = Places(0, self._shared.new_token())
-        if batch.mass and not batch.again and notifier.keeps_progress:
-            places.journal = self._shared.entries.journals.begin(places.token)
-        try:
-            if places.journal is None:
-                places.count = await notifier.window.take(wanted, urgent=self._urgent)
-                room: Window | Ahead = notifier.window
-            else:
-                room = self._ahead.setdefault(batch.draft.channel, Ahead(notifier.window))
-                places.count = await room.take(wanted)
-            try:
-                yield places
-            finally:
-                room.give_back(places.count)
-        finally:
-            self._end_journal(places)
-
-    def _end_journal(self, places: Places) -> None:
-        """It goes with the record of its claim, or at once if there is no claim; else it is left to whoever comes after."""
-        journal, journals = places.journal, self._shared.entries.journals
-        if journal is None:
-            return
-        if places.recorded is not None:
-            places.recorded.add_done_callback(
-                lambda done: journal.close() if done.cancelled() or done.exception() else journals.give_back(journal)
-            )
-        elif places.claimed:
-            journal.close()
-        else:
-            journals.give_back(journal)
 
     async def _until_running(self, batch: Batch) -> None:
         if batch.mass and batch.appeal_id:

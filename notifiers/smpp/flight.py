@@ -6,19 +6,19 @@ from typing import Final
 
 import numpy as np
 
-from notifiers.smpp.codec import HEADER_SIZE, pdus_of
+from notifiers.smpp.codec import pdus_of
 from notifiers.smpp.shipment import Shipment
 from notifiers.smpp.timing import Timer
 from notifiers.smpp.words import Command
 
-# Compared by identity; an answer of these very octets would be another object.
-SETTLED: Final = b"settled before the flight ended"
+# Compared by identity; an id of these very letters would be another object.
+SETTLED: Final = "settled before the flight ended"
 _SUBMIT_SM_RESP: Final = int(Command.SUBMIT_SM_RESP)
 _SHORTEST_RUN: Final = 4
 
 
 class Flight:
-    """`answers` is parallel to `indices`: none as long as there is no answer."""
+    """`answers` is parallel to `indices`: the gateway's ids, none as long as there is no answer."""
 
     __slots__ = (
         "_apart", "_noted", "answers", "first", "in_order", "indices", "left", "odd", "shipment", "timer", "written_at",
@@ -29,7 +29,7 @@ class Flight:
         self.indices = indices
         self.first = first
         self.written_at = written_at
-        self.answers: list[bytes | None] = [None] * len(indices)
+        self.answers: list[str | None] = [None] * len(indices)
         self.left = len(indices)
         self.in_order = 0  # so many, from the first on, were answered with yes in their order
         self.odd = False  # somebody else looks after some of them
@@ -37,14 +37,14 @@ class Flight:
         self._apart: list[int] = []  # answered with yes out of order, and not noted yet
         self.timer: Timer | None = None
 
-    def accepted(self, message_ids: list[bytes]) -> None:
-        """The next so many, in order."""
-        self.answers[self.in_order : self.in_order + len(message_ids)] = message_ids
-        self.in_order += len(message_ids)
+    def accepted(self, bodies: bytes, count: int) -> None:
+        """The next so many, in order; their answers' bodies one after the other."""
+        self.answers[self.in_order : self.in_order + count] = self.shipment.spell(bodies, count)
+        self.in_order += count
 
-    def accepted_one(self, sequence: int, message_id: bytes) -> None:
+    def accepted_one(self, sequence: int, body: bytes) -> None:
         at = sequence - self.first
-        self.answers[at] = message_id
+        (self.answers[at],) = self.shipment.spell(body, 1)
         if at == self.in_order:
             self.in_order += 1
         else:
@@ -132,16 +132,17 @@ class Flights:
             self.kept += more
 
 
-def clean_run(buffer: bytes, at: int, length: int, sequence: int, flight: Flight) -> list[bytes]:
-    """The bodies of answers that follow each other here: all of one length, all accepted, all of this flight, in order and
-    without a gap since its first.  Empty where that is not so: then they are read one by one.
+def clean_run(buffer: bytes, at: int, length: int, sequence: int, flight: Flight) -> tuple[bytes, int]:
+    """The bodies of answers that follow each other here, one after the other, and how many they are: all of one length, all
+    accepted, all of this flight, in order and without a gap since its first.  None where that is not so: then they are read
+    one by one.
 
     A gateway under load answers by the hundred in one go, so this is how nearly all of them are read.
     """  # noqa: D205
     done = flight.in_order
     count = min((len(buffer) - at) // length, flight.left)
     if count < _SHORTEST_RUN or sequence != flight.first + done or flight.left != len(flight.answers) - done:
-        return []
+        return b"", 0
     answers = np.frombuffer(buffer, pdus_of(length), count, at)
     good = (
         (answers["length"] == length)
@@ -151,6 +152,4 @@ def clean_run(buffer: bytes, at: int, length: int, sequence: int, flight: Flight
     )
     if not good.all():
         count = int(good.argmin())
-    size = length - HEADER_SIZE
-    bodies = answers["body"][:count].tobytes()
-    return [bodies[place : place + size] for place in range(0, count * size, size)] if size else [b""] * count
+    return answers["body"][:count].tobytes(), count

@@ -214,9 +214,10 @@ class Session(asyncio.Protocol):
             if known is not flight:
                 flight = known
                 heard.append(flight)
-            if status == 0 and (run := clean_run(buffer, at, length, sequence, flight)):
-                flight.accepted(run)
-                at, answers = at + length * len(run), len(run)
+            bodies, answers = clean_run(buffer, at, length, sequence, flight)
+            if answers:
+                flight.accepted(bodies, answers)
+                at += length * answers
             elif status == 0:
                 flight.accepted_one(sequence, buffer[at + HEADER_SIZE : end])
                 at, answers = end, 1

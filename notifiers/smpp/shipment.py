@@ -38,9 +38,11 @@ class Permission:
 
 
 class Shipment:
-    """Indices number the PDUs, address by address, part by part.  `spell` makes ids of what the gateway answered; `progress`,
-    by the place of a number, survives this process.
-    """  # noqa: D205
+    """Indices number the PDUs, address by address, part by part.
+
+    `spell` makes ids of so many bodies of one length, one after the other, with which the gateway answered; `progress`, by
+    the place of a number, survives this process.
+    """
 
     def __init__(
         self,
@@ -49,12 +51,13 @@ class Shipment:
         permission: Permission,
         *,
         urgent: bool,
-        spell: Callable[[list[bytes]], list[str]],
+        spell: Callable[[bytes, int], list[str]],
         progress: Progress | None = None,
     ) -> None:
         count = len(numbers) * template.parts
         self.urgent = urgent
         self.progress = progress
+        self.spell = spell
         self.may_send = permission.may_send
         self._permission = permission
         self.attempts: Counter[int] = Counter()
@@ -63,10 +66,9 @@ class Shipment:
         self._fresh = range(count)  # never written yet
         self._template = template
         self._numbers = numbers
-        self._spell = spell
         self._accepted: Counter[int] = Counter()  # parts of longer messages whose progress is kept
         self._statuses: list[int] = [Fate.OPEN] * count
-        self._ids: list[bytes] = [b""] * count
+        self._ids = [""] * count
         self._open = count
         if not count:
             self.settled.set_result(None)
@@ -129,20 +131,20 @@ class Shipment:
                 self.settle(index, Fate.HELD)
         return allowed
 
-    def note(self, indices: Sequence[int], answers: list[bytes]) -> None:
+    def note(self, indices: Sequence[int], ids: list[str]) -> None:
         """The gateway has accepted these; it is kept before anything more leaves in their places."""
         if self.progress is None:
             return
         if self._template.parts > 1:
-            indices, answers = self._completed(indices, answers)
+            indices, ids = self._completed(indices, ids)
         with suppress(OSError):  # they stay uncertain then, should this process die
-            self.progress.note(indices, State.SENT, self._spell(answers))
+            self.progress.note(indices, State.SENT, ids)
 
-    def _completed(self, indices: Sequence[int], answers: list[bytes]) -> tuple[list[int], list[bytes]]:
-        """The messages of which all parts are accepted with these, and the answers to their last parts."""
+    def _completed(self, indices: Sequence[int], ids: list[str]) -> tuple[list[int], list[str]]:
+        """The messages of which all parts are accepted with these, and the ids of their last parts."""
         parts = self._template.parts
-        for index, answer in zip(indices, answers, strict=True):
-            self._ids[index] = answer
+        for index, gateway_id in zip(indices, ids, strict=True):
+            self._ids[index] = gateway_id
             self._accepted[index // parts] += 1
         places = [place for place in sorted({index // parts for index in indices}) if self._accepted[place] == parts]
         return places, [self._ids[(place + 1) * parts - 1] for place in places]
@@ -161,11 +163,11 @@ class Shipment:
         self._not_there(indices)
         self._again.extendleft(reversed(indices))
 
-    def accepted(self, index: int, message_id: bytes) -> None:
+    def accepted(self, index: int, message_id: str) -> None:
         self._ids[index] = message_id
         self.settle(index, 0)
 
-    def accepted_run(self, indices: range, message_ids: list[bytes]) -> None:
+    def accepted_run(self, indices: range, message_ids: list[str]) -> None:
         """All PDUs of a run: they come by the hundred thousand."""
         first, last = indices.start, indices.stop
         self._ids[first:last] = message_ids
@@ -197,7 +199,7 @@ class Shipment:
         """One outcome a number."""
         parts, statuses = self._template.parts, self._statuses
         # The last part asked for the receipt, so its id stands for the message.
-        ids = self._spell(self._ids[parts - 1 :: parts])
+        ids = self._ids[parts - 1 :: parts]
         if not any(statuses):
             return Outcomes(bytes([State.SENT]) * len(ids), ids, {})
         return Outcomes.of(
