@@ -6,6 +6,7 @@ the next event is taken for the one that is due, and what lies between for done.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]
         if starts:
             await self.seek_wait(starts)
         self._due = {tp: committed or starts[tp] for tp, committed in followed.items()}
+        self._gone_back = {}
         self._first = {}
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
@@ -48,8 +50,11 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]
                 LOG.error("events were skipped: going back", topic=tp.topic, partition=tp.partition, due=due)
                 SKIPPED.labels(topic=tp.topic).inc(message.offset - due)
                 ahead.add(tp)
-                self._gone_back[tp] = due
-                await self.seek_wait({tp: due})
+                with suppress(
+                    aiokafka.IllegalStateError, TimeoutError
+                ):  # of a partition that has just been taken from us, or later
+                    await self.seek_wait({tp: due})
+                    self._gone_back[tp] = due
                 continue
             self._due[tp] = max(due, message.offset + 1)
             self._first.setdefault(tp, message.offset)

@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 import pytest
+from faust.transport.drivers.aiokafka import IllegalStateError
 from faust.types import TP
 
 from streams.app import create_app
@@ -114,6 +115,16 @@ async def test_what_is_dropped_after_a_commit_comes_again(following: Following):
     await following.until_got("1", "2", "3", "4")
 
 
+async def lose(following: Following, *names: str) -> None:
+    """Publish these, fetch them and drop them."""
+    consumer = following.app.consumer
+    consumer.stop_flow()
+    await asyncio.sleep(ANSWERED)
+    await following.publish(*names)
+    assert await take_away(consumer, following.tp) == len(names)
+    consumer.resume_flow()
+
+
 @pytest.mark.parametrize("before", [(), ("1", "2")], ids=["nothing-committed", "some-committed"])
 async def test_what_was_fetched_and_lost_is_asked_for_again_when_more_comes(
     following: Following, before: tuple[str, ...]
@@ -121,14 +132,29 @@ async def test_what_was_fetched_and_lost_is_asked_for_again_when_more_comes(
     await following.publish(*before)
     if before:
         await following.until_committed(len(before))
-    consumer = following.app.consumer
-    consumer.stop_flow()
-    await asyncio.sleep(ANSWERED)
-    await following.publish("lost-1", "lost-2")
-    assert await take_away(consumer, following.tp) == 2
-    consumer.resume_flow()
+    await lose(following, "lost-1", "lost-2")
 
     await following.publish("later-1", "later-2")
 
     await following.until_got(*before, "lost-1", "lost-2", "later-1", "later-2")
     await following.until_committed(len(before) + 4)
+
+
+async def test_what_could_not_be_asked_for_again_is_asked_for_the_next_time(following: Following):
+    await following.publish("1")
+    await following.until_got("1")
+    await lose(following, "lost")
+    consumer = following.app.consumer
+    seek, refused = consumer.seek_wait, asyncio.Event()
+
+    async def refuse_once(partitions: dict[TP, int]) -> None:
+        consumer.seek_wait = seek
+        refused.set()
+        raise IllegalStateError("no current assignment")
+
+    consumer.seek_wait = refuse_once
+    await following.publish("later-1")
+    await asyncio.wait_for(refused.wait(), PATIENCE)
+    await following.publish("later-2")
+
+    await following.until_got("1", "lost", "later-1", "later-2")
