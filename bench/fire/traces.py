@@ -20,26 +20,28 @@ from streams.url import EmbeddedLog, parse
 _TOPICS = ("inbound", "dispatch-urgent", "appeals", "deliveries")
 
 
-async def show_traces(front: Front, what: str, mobiles: Collection[str]) -> None:
-    """One line each, as JSON; the people and their numbers are made up."""
+async def show_traces(front: Front, mobiles: Collection[str]) -> None:
+    """One line each, as JSON, and nothing for nobody; the people and their numbers are made up."""
+    if not mobiles:
+        return
     log = parse(front.site.settings.log)
     servers = [] if isinstance(log, EmbeddedLog) else log.servers
     records = [record for topic in _TOPICS if servers async for record in read_kafka(servers, topic)]
-    _say(what, "held", await front.site.database.read(_rows_of_leases))
+    _say("held", await front.site.database.read(_rows_of_leases))
     if servers:
-        _say(what, "committed", _committed(servers))
+        _say("committed", _committed(servers))
     replies = await front.site.database.read(partial(_replies_of, mobiles=mobiles, appeal=front.appeal))
     for reply_id, reply in replies.items():
-        _say(what, "reply", reply)
+        _say("reply", reply)
         for row in await front.site.database.read(partial(_rows_of, reply_id=reply_id)):
-            _say(what, reply_id, row)
+            _say(reply_id, row)
         for record in records:
             if _is_about(record, reply_id):
-                _say(what, reply_id, {"topic": record.topic, "partition": record.partition, "offset": record.offset})
+                _say(reply_id, {"topic": record.topic, "partition": record.partition, "offset": record.offset})
 
 
-def _say(what: str, about: str, told: Mapping[str, object]) -> None:
-    print(f"  not {what}: {about}: {json.dumps(told, default=str)}", flush=True)
+def _say(about: str, told: Mapping[str, object]) -> None:
+    print(f"  trace of {about}: {json.dumps(told, default=str)}", flush=True)
 
 
 def _is_about(record: Raw, reply_id: str) -> bool:

@@ -89,9 +89,8 @@ class Voices:
         missing = {what: self.said.keys() - mobiles.keys() for what, mobiles in found.items()}
         twice = {what: {mobile for mobile, times in mobiles.items() if times > 1} for what, mobiles in found.items()}
         twice["at the gateway"] = await self.front.site.witness.doubled(f"ack/{self.front.appeal}/0")
-        for what, mobiles in missing.items():
-            if mobiles:
-                await show_traces(self.front, what, mobiles)
+        # The board's counts know no names: what is missing there is nobody's.
+        await show_traces(self.front, set().union(*(mobiles for what, mobiles in missing.items() if what != "counted")))
         reasons = [f"{len(mobiles)} not {what}" for what, mobiles in missing.items() if mobiles]
         reasons += [f"{len(mobiles)} more than once {what}" for what, mobiles in twice.items() if mobiles]
         return Hearing(

@@ -214,7 +214,7 @@ class Session(asyncio.Protocol):
             if known is not flight:
                 flight = known
                 heard.append(flight)
-            bodies, answers = clean_run(buffer, at, length, sequence, flight)
+            bodies, answers = clean_run(buffer, at, length, sequence, flight) if status == 0 else (b"", 0)
             if answers:
                 flight.accepted(bodies, answers)
                 at += length * answers

@@ -42,9 +42,9 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]
         """What has been fetched; what comes behind skipped events waits until these have been asked for again."""
         ahead: set[TP] = set()
         async for tp, message in super().getmany(timeout):
-            due = self._due.get(tp, message.offset)
             if tp in ahead:
                 continue
+            due = self._due.get(tp, message.offset)
             # What is not there when it has been asked for again the log no longer has.
             if message.offset > due and self._gone_back.get(tp) != due:
                 LOG.error("events were skipped: going back", topic=tp.topic, partition=tp.partition, due=due)
