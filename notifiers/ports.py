@@ -173,6 +173,10 @@ class Window(Protocol):
     def limit(self) -> int:
         """Places in all, now."""
 
+    @property
+    def pace(self) -> float:
+        """Messages a second that the channel takes at most, as far as known; infinite where nothing is."""
+
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`."""
 

@@ -12,8 +12,9 @@ from notifiers.ports import Window
 
 # In one claim: what a gateway takes in half a second, so that the board moves while a slow one is at work; and no more than
 # so many members, for when the machine itself dies nobody knows how far a claim has come.
-_WINDOWS = 6
+_SECONDS = 0.5
 _MEMBERS = 2048
+_READY = 2  # claims beside the one whose messages leave: one is ready, one on its way to the disk
 
 
 class Ahead:
@@ -37,12 +38,12 @@ class Ahead:
         self._serve()
 
     def _serve(self) -> None:
-        """One range is sent and one is ready; a claim is on its way for a third as soon as less than a window is to go."""
-        limit = self._window.limit
+        """What is sent counts until its record stands in the queue; less than a window of it is as good as gone."""
+        window = self._window
         while self._waiting:
             wanted, waiter = self._waiting[0]
-            places = min(wanted, _WINDOWS * limit, _MEMBERS)
-            if self._taken > limit + places:
+            places = min(wanted, _MEMBERS, max(window.limit, round(min(window.pace * _SECONDS, _MEMBERS))))
+            if self._taken > window.limit + places * _READY:
                 return
             self._waiting.popleft()
             if not waiter.done():

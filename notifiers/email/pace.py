@@ -82,6 +82,10 @@ class LetterWindow:
     def limit(self) -> int:
         return self._places
 
+    @property
+    def pace(self) -> float:
+        return float("inf")
+
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places."""
         reserve = 0 if urgent else self._reserve

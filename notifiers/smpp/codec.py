@@ -33,9 +33,10 @@ def pdu(command: int, status: int, sequence: int, body: bytes = b"") -> bytes:
 
 @cache
 def pdus_of(length: int) -> np.dtype[Any]:
-    """The rows of a table of PDUs of this length."""
-    fields = [("length", ">u4"), ("command", ">u4"), ("status", ">u4"), ("sequence", ">u4")]
-    return np.dtype([*fields, ("body", f"V{length - HEADER_SIZE}")])
+    """The rows of a table of PDUs of this length; `kind` is length and command, `answer` status and sequence number."""
+    fields = ["length", "command", "kind", "status", "sequence", "answer", "body"]
+    formats = [">u4", ">u4", ">u8", ">u4", ">u4", ">u8", f"V{length - HEADER_SIZE}"]
+    return np.dtype({"names": fields, "formats": formats, "offsets": [0, 4, 0, 8, 12, 8, HEADER_SIZE]})
 
 
 def c_octets(value: bytes, longest: int) -> bytes:

@@ -144,12 +144,8 @@ def clean_run(buffer: bytes, at: int, length: int, sequence: int, flight: Flight
     if count < _SHORTEST_RUN or sequence != flight.first + done or flight.left != len(flight.answers) - done:
         return b"", 0
     answers = np.frombuffer(buffer, pdus_of(length), count, at)
-    good = (
-        (answers["length"] == length)
-        & (answers["command"] == _SUBMIT_SM_RESP)
-        & (answers["status"] == 0)
-        & (answers["sequence"] == np.arange(sequence, sequence + count, dtype=np.uint32))
-    )
+    good = answers["answer"] == np.arange(sequence, sequence + count, dtype=np.uint64)  # with a status of 0
+    good &= answers["kind"] == length << 32 | _SUBMIT_SM_RESP
     if not good.all():
         count = int(good.argmin())
     return answers["body"][:count].tobytes(), count

@@ -26,7 +26,7 @@ _WORTH_A_TABLE: Final = 4
 _MOST_KNOWN: Final = 10_000
 _NUMBERING: Final = b"\x01\x01"  # type of number and numbering plan, whatever they are, before the digits
 _DELIVER_SM: Final = int(Command.DELIVER_SM)
-_SPACE, _ZERO, _NINE = 0x20, 0x30, 0x39
+_LINE_END, _SPACE, _ZERO, _NINE = 0x0A, 0x20, 0x30, 0x39
 Table = NDArray[np.uint8]
 
 
@@ -161,9 +161,10 @@ def _regular(table: Table, columns: Columns) -> NDArray[np.bool_]:
 
 
 def _text_of(column: Table) -> list[str]:
-    """The words of one column, all of one width."""
-    width, text = column.shape[1], column.tobytes().decode("latin-1")
-    return [text[place : place + width] for place in range(0, len(text), width)]
+    """The words of one column, none of which has a space or less."""
+    lines = np.full((len(column), column.shape[1] + 1), _LINE_END, np.uint8)
+    lines[:, :-1] = column
+    return lines.tobytes().decode("latin-1")[:-1].split("\n")
 
 
 def _member_addresses(digits: list[str]) -> list[str]:

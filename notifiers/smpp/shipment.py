@@ -64,8 +64,8 @@ class Shipment:
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._again: deque[int] = deque()
         self._fresh = range(count)  # never written yet
-        self._template = template
-        self._numbers = numbers
+        self._parts = template.parts
+        self._sheet = template.to(numbers)
         self._accepted: Counter[int] = Counter()  # parts of longer messages whose progress is kept
         self._statuses: list[int] = [Fate.OPEN] * count
         self._ids = [""] * count
@@ -90,8 +90,12 @@ class Shipment:
         indices = self._next(count)
         if not self._permission.members:
             return indices
-        parts, members = self._template.parts, self._permission.members
-        silent = self._permission.silent([members[index // parts] for index in indices])
+        parts, members = self._parts, self._permission.members
+        if parts == 1 and isinstance(indices, range):
+            asked = members[indices.start : indices.stop]
+        else:
+            asked = [members[index // parts] for index in indices]
+        silent = self._permission.silent(asked)
         if not silent:
             return indices
         kept = []
@@ -115,7 +119,7 @@ class Shipment:
         """Whether these may leave this very moment: that they may have left is kept first, and only then is asked."""
         if self.progress is None:
             return True
-        parts = self._template.parts
+        parts = self._parts
         try:
             self.progress.note(
                 indices if parts == 1 else sorted({index // parts for index in indices}), State.UNCERTAIN
@@ -135,14 +139,14 @@ class Shipment:
         """The gateway has accepted these; it is kept before anything more leaves in their places."""
         if self.progress is None:
             return
-        if self._template.parts > 1:
+        if self._parts > 1:
             indices, ids = self._completed(indices, ids)
         with suppress(OSError):  # they stay uncertain then, should this process die
             self.progress.note(indices, State.SENT, ids)
 
     def _completed(self, indices: Sequence[int], ids: list[str]) -> tuple[list[int], list[str]]:
         """The messages of which all parts are accepted with these, and the ids of their last parts."""
-        parts = self._template.parts
+        parts = self._parts
         for index, gateway_id in zip(indices, ids, strict=True):
             self._ids[index] = gateway_id
             self._accepted[index // parts] += 1
@@ -151,12 +155,12 @@ class Shipment:
 
     def _not_there(self, indices: Sequence[int]) -> None:
         """The gateway does not have these; of a longer message it may have other parts."""
-        if self.progress is not None and self._template.parts == 1:
+        if self.progress is not None and self._parts == 1:
             with suppress(OSError):
                 self.progress.note(indices, State.HELD)
 
     def render(self, indices: Sequence[int], first: int) -> bytes:
-        return self._template.render(self._numbers, indices, first)
+        return self._sheet.render(indices, first)
 
     def again(self, indices: Sequence[int]) -> None:
         """The gateway does not have these: they are written again, before the others."""
@@ -178,7 +182,7 @@ class Shipment:
         """The last word on one PDU: a status of the gateway's, or a fate."""
         if status > 0 and self.progress is not None:
             with suppress(OSError):
-                self.progress.note([index // self._template.parts], State.REFUSED)
+                self.progress.note([index // self._parts], State.REFUSED)
         self._statuses[index] = status
         self._close(1)
 
@@ -197,7 +201,7 @@ class Shipment:
 
     def outcomes(self) -> Outcomes:
         """One outcome a number."""
-        parts, statuses = self._template.parts, self._statuses
+        parts, statuses = self._parts, self._statuses
         # The last part asked for the receipt, so its id stands for the message.
         ids = self._ids[parts - 1 :: parts]
         if not any(statuses):

@@ -3,9 +3,11 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from decisions.segments import part_header, segment
 from notifiers.ports import Letter
@@ -32,7 +34,7 @@ class Part:
 
 
 class Template:
-    """The parts of one letter.  PDUs are numbered address by address, part by part."""
+    """The parts of one letter."""
 
     def __init__(self, parts: Sequence[ShortMessage]) -> None:
         self._parts = [_part(message) for message in parts]
@@ -41,13 +43,25 @@ class Template:
     def parts(self) -> int:
         return len(self._parts)
 
-    def render(self, numbers: Sequence[bytes], indices: Sequence[int], first: int) -> bytes:
+    def to(self, numbers: Sequence[bytes]) -> "Sheet":
+        return Sheet(self._parts, numbers)
+
+
+class Sheet:
+    """A letter to these numbers.  PDUs are numbered address by address, part by part."""
+
+    def __init__(self, parts: Sequence[Part], numbers: Sequence[bytes]) -> None:
+        self._parts = parts
+        self._numbers = numbers
+
+    def render(self, indices: Sequence[int], first: int) -> bytes:
         """The PDUs of these indices, with sequence numbers from `first` on."""
-        if len(self._parts) == 1 and isinstance(indices, range) and len(indices) >= _WORTH_A_TABLE:
-            octets = self._table(numbers[indices.start : indices.stop], first)
-            if octets is not None:
-                return octets
-        pack, parts, count = HEADER.pack, self._parts, len(self._parts)
+        if isinstance(indices, range) and len(indices) >= _WORTH_A_TABLE and self._table is not None:
+            rows = self._table[indices.start : indices.stop]
+            sequences = np.arange(first, first + len(rows), dtype=">u4")
+            rows[:, _SEQUENCE_AT:HEADER_SIZE] = sequences.view(np.uint8).reshape(len(rows), -1)
+            return rows.tobytes()
+        pack, numbers, parts, count = HEADER.pack, self._numbers, self._parts, len(self._parts)
         pieces: list[bytes] = []
         sequence = first
         for index in indices:
@@ -57,19 +71,18 @@ class Template:
             sequence += 1
         return b"".join(pieces)
 
-    def _table(self, numbers: Sequence[bytes], first: int) -> bytes | None:
-        """The same, as the rows of a table in which only two columns differ; none where numbers differ in length."""
-        part, count, digits = self._parts[0], len(numbers), len(numbers[0])
-        together = b"".join(numbers)
-        if len(together) != count * digits or any(len(number) != digits for number in numbers):
+    @cached_property
+    def _table(self) -> NDArray[np.uint8] | None:
+        """All PDUs as the rows of a table, laid out once; none where they differ in length."""
+        numbers, count, digits = self._numbers, len(self._numbers), len(self._numbers[0])
+        if len(self._parts) > 1 or set(map(len, numbers)) != {digits}:
             return None
+        part = self._parts[0]
         row = HEADER.pack(part.size + digits, _SUBMIT_SM, 0, 0) + part.head + bytes(digits) + part.tail
         table = np.tile(np.frombuffer(row, np.uint8), (count, 1))
-        sequences = np.arange(first, first + count, dtype=">u4")
-        table[:, _SEQUENCE_AT:HEADER_SIZE] = sequences.view(np.uint8).reshape(count, -1)
         place = HEADER_SIZE + len(part.head)
-        table[:, place : place + digits] = np.frombuffer(together, np.uint8).reshape(count, digits)
-        return table.tobytes()
+        table[:, place : place + digits] = np.frombuffer(b"".join(numbers), np.uint8).reshape(count, digits)
+        return table
 
 
 def _part(message: ShortMessage) -> Part:

@@ -22,6 +22,7 @@ FIRST_LIMIT: Final = 64
 LEAST_LIMIT: Final = 8
 URGENT_SHARE: Final = 10
 STEEPEST: Final = 0.5
+_LATELY: Final = 16  # round trips
 FAIR_PART: Final = 2  # one range is claimed or recorded while another is sent
 
 Waiter = tuple[int, "asyncio.Future[int]"]
@@ -44,9 +45,10 @@ class Window:
         self._rate = rate
         self._on_limit = on_limit
         self._least = min(LEAST_LIMIT, most)
-        self._limit = float(min(FIRST_LIMIT, most))
         self._taken = 0
         self._shortest = float("inf")
+        self._usual = 0.0  # round trip, seconds; 0 = not known
+        self._limit = self._bounded(FIRST_LIMIT)
         self._shrunk_at = float("-inf")
         self._urgent: deque[Waiter] = deque()
         self._bulk: deque[Waiter] = deque()
@@ -60,6 +62,12 @@ class Window:
     @property
     def taken(self) -> int:
         return self._taken + self._elsewhere()
+
+    @property
+    def pace(self) -> float:
+        """Messages a second that the gateway takes of us at most: a window in each round trip, as these have been lately."""
+        pace = self._limit / (self._usual or AIM_SECONDS)
+        return pace if self._rate is None else min(pace, self._rate)
 
     @property
     def room(self) -> int:
@@ -92,8 +100,10 @@ class Window:
         """The gateway has answered `count` messages, the last of which was written at that moment."""
         round_trip = max(0.0, arrived_at - written_at)
         self._shortest = min(self._shortest, round_trip)
+        self._usual += (round_trip - self._usual) / (_LATELY if self._usual else 1)
         if round_trip <= self._aim:
-            if self.taken * 2 >= self.limit:
+            # These are no longer among the taken where their progress is kept; else they still are, until their record.
+            if (self.taken + count) * 2 >= self.limit:
                 # A limit that nobody reaches says nothing about the gateway.  The nearer the aim, the smaller the step:
                 # what is added now shows in a round trip only when as much again could have been added.
                 self._set(self._limit + count * (1 - round_trip / self._aim))
@@ -115,13 +125,16 @@ class Window:
         self._shrunk_at = now
         self._set(self._limit * factor)
 
-    def _set(self, limit: float) -> None:
+    def _bounded(self, limit: float) -> float:
         most = float(self._most)
         if self._rate is not None:
             # With a known rate the tokens make messages wait before they are written, where no round trip shows it.
             most = min(most, max(self._least, self._rate * self._aim))
+        return max(float(self._least), min(most, limit))
+
+    def _set(self, limit: float) -> None:
         before = self.limit
-        self._limit = max(float(self._least), min(most, limit))
+        self._limit = self._bounded(limit)
         if self.limit != before:
             self._on_limit(self.limit)
             self.serve()

@@ -166,7 +166,7 @@ async def test_a_slow_gateway_gets_shorter_ranges(tmp_path: Path, database: Forg
     phonebox = Keeping()
     phonebox.window = Window(8)
     await lane(database, phonebox, tmp_path / "journals", "one")(delivery())
-    assert phonebox.lengths == [48, 48, 4]
+    assert phonebox.lengths == [40, 40, 20]
 
 
 async def test_who_takes_over_from_a_dead_worker_asks_all_who_were_not_written_to(tmp_path: Path, database: Forgetful):
@@ -261,23 +261,38 @@ def test_of_a_lost_lease_nothing_is_recorded_that_is_not_claimed(database: Forge
 
 async def test_room_ahead_goes_round_in_the_order_of_asking():
     ahead = Ahead(Window(10))
-    assert await ahead.take(1000) == 60
-    first, second = asyncio.create_task(ahead.take(30)), asyncio.create_task(ahead.take(5))
+    assert await ahead.take(1000) == 50  # of what it may be, nothing being known yet: half a second of ten in a tenth
+    assert await ahead.take(30) == 30  # this one is ready when the first has left
+    third, fourth = asyncio.create_task(ahead.take(30)), asyncio.create_task(ahead.take(5))
     await asyncio.sleep(0)
-    assert not first.done()
-    ahead.give_back(60)
-    assert await first == 30
-    assert not second.done()  # a range is ready; the next is claimed when less than a window of it is left
+    assert not third.done()
     ahead.give_back(20)
-    assert await second == 5
+    assert await third == 30  # on its way to the disk meanwhile
+    assert not fourth.done()
+    ahead.give_back(70)
+    assert await fourth == 5
 
 
 async def test_whoever_gives_up_waiting_takes_no_room():
     ahead = Ahead(Window(10))
-    await ahead.take(60)
+    await ahead.take(50)
+    await ahead.take(50)
+    await ahead.take(50)
     waiting = asyncio.create_task(ahead.take(30))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    ahead.give_back(60)
-    assert await asyncio.wait_for(ahead.take(60), 1) == 60
+    ahead.give_back(150)
+    assert await asyncio.wait_for(ahead.take(60), 1) == 50
+
+
+async def test_a_claim_is_as_long_as_what_the_gateway_takes_in_half_a_second():
+    quick, slow = Window(200), Window(200)
+    for at in range(200):
+        quick.answered(40, written_at=at, arrived_at=at + 0.002, now=at + 0.002)
+        slow.answered(1, written_at=at, arrived_at=at + 0.08, now=at + 0.08)
+    assert await Ahead(quick).take(10_000) == 2048
+    assert await Ahead(slow).take(10_000) == pytest.approx(slow.limit / 0.08 / 2, rel=0.1)
+    known = Window(200, rate=30)
+    known.answered(1, written_at=0, arrived_at=0.001, now=0.001)  # what waits for a token is in no round trip
+    assert await Ahead(known).take(10_000) == 15

@@ -62,13 +62,13 @@ def test_a_letter_is_written_octet_by_octet():
         not_after=datetime(2026, 11, 24, 18, 30, tzinfo=BEIJING),
     )
     template = compose(letter, SMSSettings(), concatenation=0, urgent=True)
-    assert template.render([b"8617900000001"], [0], 2) == SUBMIT_SM
+    assert template.to([b"8617900000001"]).render([0], 2) == SUBMIT_SM
 
 
 def test_a_letter_in_parts_carries_headers_and_asks_for_one_receipt():
     letter = Letter(text="血" * 71, reference="r", slot=0, not_after=datetime(2026, 11, 24, tzinfo=UTC))
     template = compose(letter, SMSSettings(user_message_reference=True), concatenation=0x145, urgent=False)
-    octets = template.render([b"8617900000001", b"86179000000020"], [0, 1, 2, 3], 9)
+    octets = template.to([b"8617900000001", b"86179000000020"]).render([0, 1, 2, 3], 9)
     found = list(_split(octets))
     assert [sequence for sequence, _ in found] == [9, 10, 11, 12]
     messages = [message for _, message in found]

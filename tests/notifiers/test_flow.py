@@ -134,6 +134,14 @@ async def test_the_window_grows_for_a_quick_gateway():
     assert window.limit == 4096
 
 
+async def test_the_window_grows_too_where_places_are_free_as_soon_as_they_are_answered():
+    """Where progress is kept nobody takes or gives back: what the answers were about is gone when they are counted."""
+    window = Window(4096, elsewhere=lambda: 0)
+    for at in range(100):
+        window.answered(window.room, written_at=at, arrived_at=at + 0.001, now=at + 0.001)
+    assert window.limit == 4096
+
+
 async def test_the_window_holds_what_a_slow_gateway_takes_in_a_tenth_of_a_second():
     clock = Clock()
     window = Window(4096)

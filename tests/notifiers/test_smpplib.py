@@ -40,7 +40,7 @@ def by_smpplib(octets: bytes, name: str):
 @pytest.mark.parametrize("text", TEXTS, ids=[f"{len(text)} characters" for text in TEXTS])
 def test_our_letters_are_read(text):
     template = compose(replace(LETTER, text=text), SMSSettings(), concatenation=7, urgent=False)
-    octets = template.render([b"8617900000001"], list(range(template.parts)), 100)
+    octets = template.to([b"8617900000001"]).render(list(range(template.parts)), 100)
     parts, coding, esm_class = smpplib.gsm.make_parts(text)
     words = b""
     for at in range(template.parts):

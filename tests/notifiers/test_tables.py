@@ -31,7 +31,7 @@ def test_a_letter_to_many_is_the_same_octets_whichever_way_it_is_rendered(digits
     template = compose(letter(), SETTINGS, concatenation=1, urgent=False)
     digits = [*digits, b"861"] if odd else digits
     everybody = range(len(digits))
-    assert template.render(digits, everybody, first) == template.render(digits, list(everybody), first)
+    assert template.to(digits).render(everybody, first) == template.to(digits).render(list(everybody), first)
 
 
 def test_a_letter_in_parts_gets_a_number_of_its_own_each_time_and_a_short_one_is_kept():
@@ -44,7 +44,7 @@ def test_a_letter_in_parts_gets_a_number_of_its_own_each_time_and_a_short_one_is
         short, concatenation=2, urgent=False
     )
     one, other = (composer.compose(long, concatenation=n, urgent=False) for n in (1, 2))
-    assert one.render([b"861790000001"], range(2), 1) != other.render([b"861790000001"], range(2), 1)
+    assert one.to([b"861790000001"]).render(range(2), 1) != other.to([b"861790000001"]).render(range(2), 1)
 
 
 def test_letters_in_all_languages_of_an_appeal_are_kept_but_not_for_ever():
