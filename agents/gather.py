@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -11,10 +12,11 @@ from registry.database import Database
 
 T = TypeVar("T")
 R = TypeVar("R")
+Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Gather(Generic[T, R]):
-    """Writes all that has queued up while the last commit was under way, in order, `limit` items at most.
+    """Writes all that has queued up while the last commit was under way, in order, `limit` items at most, when it is its `turn`.
 
     While the database is away the same items are tried again: nobody overtakes them, and nobody who waits is told.
     A group that fails is written one by one, so that only the item that made it fail does.
@@ -26,11 +28,13 @@ class Gather(Generic[T, R]):
         write: Callable[[Connection, Sequence[T]], Sequence[R]],
         *,
         limit: int = 512,
+        turn: Turn = nullcontext,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
         self._write = write
         self._limit = limit
+        self._turn = turn
         self._sleep = sleep
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._drain: asyncio.Task[None] | None = None
@@ -50,8 +54,9 @@ class Gather(Generic[T, R]):
     async def _run(self) -> None:
         await asyncio.sleep(0)  # who goes on by what woke this item's owner belongs to the same commit
         while self._waiting:
-            group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-            await self._settle(group)
+            async with self._turn():
+                group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                await self._settle(group)
 
     async def _settle(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         try:

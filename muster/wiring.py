@@ -23,6 +23,7 @@ from agents.dispatch.leases import Leases
 from agents.dispatch.selected import Selected
 from agents.inbound import Inbound, OptOutsByLink
 from agents.keeping import Keeper
+from agents.precedence import Precedence
 from agents.relay import Relay
 from agents.replies import ReadReply
 from agents.ticker import Ticker
@@ -98,6 +99,7 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
         leases = Leases(database, parts.owner, seconds=settings.dispatch.lease_seconds)
         journals = _journals(settings, owner)
         stack.callback(journals.close)
+        precedence = Precedence()
         shared = Dispatch(
             database,
             notifiers,
@@ -105,12 +107,12 @@ async def work(settings: Settings, *, with_site: bool = False) -> None:
             leases,
             Selected(database, parts.copy),
             lambda: uuid.uuid4().hex,
-            Entries(database, clock.now, parts.copy, audience.contacts(), journals),
+            Entries(database, clock.now, parts.copy, audience.contacts(), journals, precedence),
         )
         lanes = (Lane("urgent", shared, urgent=True), Lane("bulk", shared, urgent=False))
         express = Express(lanes[0])
         track = Track(database, reader="track-appeals")
-        notifiers |= await _open_channels(parts, express, track, stack)
+        notifiers |= await _open_channels(parts, express, track, precedence, stack)
         apps = _attach(parts, shared, audience, track, express, lanes[1])
         relay = Relay(database, publisher, partial(one_at_a_time, database, "relay"))
         database.after_notice = relay.nudge
@@ -236,7 +238,7 @@ def _attach(
 
 
 async def _open_channels(
-    parts: Parts, express: Express, track: Track, stack: AsyncExitStack
+    parts: Parts, express: Express, track: Track, precedence: Precedence, stack: AsyncExitStack
 ) -> dict[Channel, Notifier]:
     """Connect the channels that are set up; each brings its incoming messages to the inbound door."""
 
@@ -256,7 +258,7 @@ async def _open_channels(
     sms = SMSNotifier(
         parts.settings.sms,
         metrics,
-        on_incoming=texts.on_incoming,
+        on_incoming=precedence.served(texts.on_incoming),
         on_receipt=texts.on_receipt,
         on_receipts=texts.on_receipts,
     )

@@ -180,8 +180,11 @@ class Window(Protocol):
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`."""
 
-    def give_back(self, places: int) -> None:
-        """The places are free: who takes them claims in, or after, the transaction that records who had them."""
+    def give_back(self, places: int, *, urgent: bool = False) -> None:
+        """The record of who had them stands in the queue of this lane: who takes them there claims behind it."""
+
+    def recorded(self, places: int, *, urgent: bool = False) -> None:
+        """That record has committed, or there is none: they are free for the other lane, too."""
 
 
 class Notifier(Protocol):

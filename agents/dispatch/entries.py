@@ -1,8 +1,9 @@
-"""All that dispatch writes into the ledger, in one queue and therefore in one order.
+"""All that a lane writes into the ledger, in one queue and therefore in one order.
 
-A place of the window is free as soon as the record that frees it stands in this queue: whoever takes it claims behind that
-record, so both commit together, or the record first.  At no moment does the ledger hold more claims without a record than
-the window has places, and yet a range costs one commit, where it would cost two if the next claim waited for the record.
+A place of the window is free for its lane as soon as the record that frees it stands in this queue: whoever takes it claims
+behind that record, so both commit together, or the record first.  At no moment does the ledger hold more claims without a
+record than the window has places, and yet a range costs one commit, where it would cost two if the next claim waited for the
+record.  The urgent lane has a queue of its own, so that whoever waits for an answer does not wait for thousands of others.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 from agents.dispatch.claims import AddressBook, Answer, Ask, Claimed, Opened, Opening, claim_ranges, open_batches
 from agents.dispatch.records import Finished, Orphaned, Turned, record_ranges
 from agents.gather import Gather
+from agents.precedence import Precedence
 from registry import addresses as address_book
 from registry import leases, ledger_copy
 from registry.database import Database
@@ -27,7 +29,7 @@ Entry = Opening | Ask | Finished
 
 
 class Entries:
-    """The queue of both lanes."""
+    """The queues of both lanes, by whether they are urgent."""
 
     def __init__(
         self,
@@ -36,26 +38,31 @@ class Entries:
         copy: LedgerCopy,
         book: AddressBook = address_book,
         journals: Journals = NONE_KEPT,
+        precedence: Precedence | None = None,
     ) -> None:
+        precedence = precedence or Precedence()
         self._now = now
         self._copy = copy
         self.journals = journals
         self._book = book
-        self._queue: Gather[Entry, Any] = Gather(database, self._write, limit=_AT_ONCE)
+        self._queues: dict[bool, Gather[Entry, Any]] = {
+            True: Gather(database, self._write, limit=_AT_ONCE, turn=precedence.first),
+            False: Gather(database, self._write, limit=_AT_ONCE, turn=precedence.after),
+        }
 
-    async def open(self, opening: Opening) -> Opened:
+    async def open(self, opening: Opening, *, urgent: bool) -> Opened:
         """What is still to be claimed of the batch, or why nothing may be."""
-        opened: Opened = await self._queue.add(opening)
+        opened: Opened = await self._queues[urgent].add(opening)
         return opened
 
-    async def claim(self, ask: Ask) -> Answer:
+    async def claim(self, ask: Ask, *, urgent: bool) -> Answer:
         """The claim, once it is durable; or what is there instead."""
-        answer: Answer = await self._queue.add(ask)
+        answer: Answer = await self._queues[urgent].add(ask)
         return answer
 
-    def record(self, finished: Finished) -> asyncio.Future[Turned | None]:
+    def record(self, finished: Finished, *, urgent: bool) -> asyncio.Future[Turned | None]:
         """Done once the record is durable, and says so if the lease had gone.  It stands in the queue when this returns."""
-        return self._queue.put(finished)
+        return self._queues[urgent].put(finished)
 
     def _write(self, connection: Connection, entries: Sequence[Entry]) -> list[Any]:
         return write_entries(connection, entries, self._now(), book=self._book, copy=self._copy, journals=self.journals)

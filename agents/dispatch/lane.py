@@ -3,7 +3,7 @@
 Many batches are under way at once.  The window of the channel bounds how many members a crash can leave uncertain.  Where
 the progress of a range is kept in a journal, those are the ones who have been written to and not answered, and ranges are
 long and claimed ahead of their turn; else they are all who are claimed and not recorded, and a range is no longer than the
-window.  Places change hands as soon as the record stands in the queue of entries (see `agents.dispatch.entries`).
+window.  Places change hands as soon as the record stands in the lane's queue of entries (see `agents.dispatch.entries`).
 """
 
 import asyncio
@@ -133,7 +133,7 @@ class Lane:
         lease = await self._shared.leases.hold(batch.lease)
         opening = Opening(batch, size, lease, frozenset(self._mine))
         if not size or self._stopped(batch):
-            opened = await self._shared.entries.open(opening)
+            opened = await self._shared.entries.open(opening, urgent=self._urgent)
             if isinstance(opened, Turned):
                 raise Busy(f"{batch.lease}: {opened.value}")
             return opened
@@ -179,7 +179,8 @@ class Lane:
         places.claimed = True
         try:
             members = run.members[span.first : span.last]
-            claimed = await self._shared.entries.claim(Ask(batch, span, members, lease, token, opening))
+            ask = Ask(batch, span, members, lease, token, opening)
+            claimed = await self._shared.entries.claim(ask, urgent=self._urgent)
             places.claimed = isinstance(claimed, Claimed)
             if claimed is Turned.LEASE_LOST or claimed is Turned.TAKEN:
                 raise Busy(f"{batch.lease}: {claimed.value}")
@@ -318,7 +319,7 @@ class Lane:
         self, run: Run, record: Record, lease: Lease, token: str, refused: Sequence[tuple[int, int]] = ()
     ) -> asyncio.Future[Turned | None]:
         """Once a message has left, its record is written however long the database takes to come back."""
-        recorded = self._shared.entries.record(run.finished(record, lease, token, refused))
+        recorded = self._shared.entries.record(run.finished(record, lease, token, refused), urgent=self._urgent)
         run.records.append(recorded)
         for fate in Fate:
             if count := record.fates.count(fate):

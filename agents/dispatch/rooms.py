@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from agents.dispatch.ahead import Ahead
 from agents.dispatch.batch import Batch
@@ -45,16 +46,24 @@ class Rooms:
         try:
             if places.journal is None:
                 places.count = await notifier.window.take(wanted, urgent=self._urgent)
-                room: Window | Ahead = notifier.window
+                give_back = partial(self._give_back, notifier.window, places)
             else:
-                room = self._ahead.setdefault(batch.draft.channel, Ahead(notifier.window))
-                places.count = await room.take(wanted)
+                ahead = self._ahead.setdefault(batch.draft.channel, Ahead(notifier.window))
+                places.count = await ahead.take(wanted)
+                give_back = partial(ahead.give_back, places.count)
             try:
                 yield places
             finally:
-                room.give_back(places.count)
+                give_back()
         finally:
             self._end_journal(places)
+
+    def _give_back(self, window: Window, places: Places) -> None:
+        window.give_back(places.count, urgent=self._urgent)
+        if places.recorded is None:
+            window.recorded(places.count, urgent=self._urgent)
+        else:
+            places.recorded.add_done_callback(lambda _: window.recorded(places.count, urgent=self._urgent))
 
     def _end_journal(self, places: Places) -> None:
         """It goes with the record of its claim, or at once if there is no claim; else it is left to whoever comes after."""

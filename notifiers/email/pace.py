@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from notifiers.email.settings import EmailSettings
+from notifiers.shares import Shares
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
@@ -74,7 +75,7 @@ class LetterWindow:
 
     def __init__(self, places: int) -> None:
         self._places = places
-        self._free = places
+        self._shares = Shares()
         self._reserve = places // 10
         self._freed = asyncio.Event()
 
@@ -88,17 +89,19 @@ class LetterWindow:
 
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places."""
-        reserve = 0 if urgent else self._reserve
-        while self._free <= reserve:
+        while (free := self._shares.free(self._places, self._reserve, urgent=urgent)) <= 0:
             self._freed.clear()
             await self._freed.wait()
-        taken = min(wanted, self._free - reserve)
-        self._free -= taken
+        taken = min(wanted, free)
+        self._shares.take(taken, urgent=urgent)
         return taken
 
-    def give_back(self, places: int) -> None:
-        """Free these places; more than were taken is a bug of the caller's."""
-        if self._free + places > self._places:
-            raise ValueError("more places given back than taken")
-        self._free += places
+    def give_back(self, places: int, *, urgent: bool = False) -> None:
+        """See `ports.Window`.  Raises ValueError for more than were taken: a bug of the caller's."""
+        self._shares.give_back(places, urgent=urgent)
+        self._freed.set()
+
+    def recorded(self, places: int, *, urgent: bool = False) -> None:
+        """See `ports.Window`.  Raises ValueError for more than were given back: a bug of the caller's."""
+        self._shares.recorded(places, urgent=urgent)
         self._freed.set()

@@ -13,9 +13,11 @@ gateway needs even when nothing waits is no queue: the aim is never below twice 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from notifiers.granting import granted
+from notifiers.shares import Shares
 
 AIM_SECONDS: Final = 0.1
 FIRST_LIMIT: Final = 64
@@ -45,7 +47,7 @@ class Window:
         self._rate = rate
         self._on_limit = on_limit
         self._least = min(LEAST_LIMIT, most)
-        self._taken = 0
+        self._shares = Shares()
         self._shortest = float("inf")
         self._usual = 0.0  # round trip, seconds; 0 = not known
         self._limit = self._bounded(FIRST_LIMIT)
@@ -61,7 +63,7 @@ class Window:
 
     @property
     def taken(self) -> int:
-        return self._taken + self._elsewhere()
+        return self._shares.taken + self._elsewhere()
 
     @property
     def pace(self) -> float:
@@ -72,7 +74,7 @@ class Window:
     @property
     def room(self) -> int:
         """Places for what is not urgent and is neither taken nor given back: a fair part of them while others wait for some."""
-        free = self.limit - self._reserve - self.taken
+        free = self.limit - self._reserve - self.taken - self._shares.passing
         if self._bulk:
             free = min(free, self.limit - self._reserve - self.limit // FAIR_PART - self._elsewhere())
         return max(0, free)
@@ -87,14 +89,21 @@ class Window:
         places: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         (self._urgent if urgent else self._bulk).append((wanted, places))
         self.serve()
-        return await granted(places, self.give_back)
+        return await granted(places, partial(self._unused, urgent=urgent))
 
-    def give_back(self, places: int) -> None:
-        """See `ports.Window`.  More than were taken is the caller's bug."""
-        if places > self._taken:
-            raise ValueError("more places given back than taken")
-        self._taken -= places
+    def give_back(self, places: int, *, urgent: bool = False) -> None:
+        """See `ports.Window`.  Raises ValueError for more than were taken: a bug of the caller's."""
+        self._shares.give_back(places, urgent=urgent)
         self.serve()
+
+    def recorded(self, places: int, *, urgent: bool = False) -> None:
+        """See `ports.Window`.  Raises ValueError for more than were given back: a bug of the caller's."""
+        self._shares.recorded(places, urgent=urgent)
+        self.serve()
+
+    def _unused(self, places: int, *, urgent: bool) -> None:
+        self.give_back(places, urgent=urgent)
+        self.recorded(places, urgent=urgent)
 
     def answered(self, count: int, *, written_at: float, arrived_at: float, now: float) -> None:
         """The gateway has answered `count` messages, the last of which was written at that moment."""
@@ -146,13 +155,16 @@ class Window:
 
     def serve(self) -> None:
         """Let go who waits, as far as there is room: some may have come about elsewhere."""
-        for waiters, reserve in ((self._urgent, 0), (self._bulk, self._reserve)):
-            while waiters and (free := self.limit - reserve - self.taken) > 0:
+        for waiters, urgent in ((self._urgent, True), (self._bulk, False)):
+            while waiters and (free := self._free(urgent=urgent)) > 0:
                 wanted, waiter = waiters[0]
-                if reserve and free < min(wanted, self.limit // FAIR_PART) and not waiter.done():
+                if not urgent and free < min(wanted, self.limit // FAIR_PART) and not waiter.done():
                     break
                 waiters.popleft()
                 if not waiter.done():
                     places = min(wanted, free)
-                    self._taken += places
+                    self._shares.take(places, urgent=urgent)
                     waiter.set_result(places)
+
+    def _free(self, *, urgent: bool) -> int:
+        return self._shares.free(self.limit, self._reserve, urgent=urgent, elsewhere=self._elsewhere())
