@@ -59,6 +59,7 @@ from streams.worker import run
 LOG = structlog.get_logger("muster.worker")
 READY = Gauge("muster_worker_ready", "1 once the worker has taken up its work")
 _MAIN = "muster"  # the app of everything but bulk dispatch
+_BULK = "dispatch-bulk"  # its topic
 _AT_ONCE = 64  # inputs that may share a commit
 
 
@@ -228,12 +229,13 @@ def _attach(
     follow_ours(main, TOPIC, urgent.follow)
     attach(
         bulk,
-        "dispatch-bulk",
+        _BULK,
         name="send-bulk",
         reaction=mass,
         dead_letters=letters,
         concurrency=settings.dispatch.concurrency,
     )
+    follow_ours(bulk, _BULK, lambda ours: mass.keep({f"{_BULK}/{partition}" for partition in ours}))
     return [main, bulk]
 
 

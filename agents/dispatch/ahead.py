@@ -6,9 +6,11 @@ them has not been written to (see `registry.journal`).
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 
 from notifiers.granting import granted
 from notifiers.ports import Window
+from streams.errors import Busy
 
 # In one claim: what a gateway takes in half a second, so that the board moves while a slow one is at work; and no more than
 # so many members, for when the machine itself dies nobody knows how far a claim has come.
@@ -18,17 +20,17 @@ _READY = 2  # claims beside the one whose messages leave: one is ready, one on i
 
 
 class Ahead:
-    """Of one channel.  `Window`, for members instead of messages; who asks first gets first."""
+    """Of one channel.  As `Window`, for members instead of messages; who asks first gets first."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
         self._taken = 0
-        self._waiting: deque[tuple[int, asyncio.Future[int]]] = deque()
+        self._waiting: deque[tuple[int, str, asyncio.Future[int]]] = deque()
 
-    async def take(self, wanted: int) -> int:
-        """Wait for room, then take between 1 and `wanted` places."""
+    async def take(self, wanted: int, *, lease: str) -> int:
+        """Wait for room, then take between 1 and `wanted` places.  Raises `Busy` when it is in vain: see `keep`."""
         places: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((wanted, places))
+        self._waiting.append((wanted, lease, places))
         self._serve()
         return await granted(places, self.give_back)
 
@@ -37,11 +39,17 @@ class Ahead:
         self._taken -= places
         self._serve()
 
+    def keep(self, leases: Collection[str]) -> None:
+        """Whoever waits under another lease gives up: what it is about comes to whoever has that partition now."""
+        for _, lease, waiter in self._waiting:
+            if lease not in leases and not waiter.done():
+                waiter.set_exception(Busy(f"{lease}: another worker may follow this partition now"))
+
     def _serve(self) -> None:
         """What is sent counts until its record stands in the queue; less than a window of it is as good as gone."""
         window = self._window
         while self._waiting:
-            wanted, waiter = self._waiting[0]
+            wanted, _, waiter = self._waiting[0]
             places = min(wanted, _MEMBERS, max(window.limit, round(min(window.pace * _SECONDS, _MEMBERS))))
             if self._taken > window.limit + places * _READY:
                 return

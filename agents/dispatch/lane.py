@@ -7,7 +7,7 @@ window.  Places change hands as soon as the record stands in the lane's queue of
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,6 +108,12 @@ class Lane:
         async with self._runs.setdefault(batch.id, asyncio.Lock()):
             with self._shared.leases.used(batch.lease):
                 await self._send_batch(batch)
+
+    def keep(self, leases: Collection[str]) -> None:
+        """These are the partitions of this worker now.  A batch of another that still waits for room takes up one of the few
+        places for batches, which whoever comes with a dead worker's partition needs.
+        """  # noqa: D205
+        self._rooms.keep(leases)
 
     async def finish(self) -> None:
         """Return when all that is claimed is recorded, at the latest after some seconds.  The gate is closed before."""

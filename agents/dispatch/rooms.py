@@ -1,7 +1,7 @@
 """Room for a claim: places of the window, or of what may be claimed ahead of its turn, and the journal of its progress."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +37,11 @@ class Rooms:
         self._urgent = urgent
         self._ahead: dict[Channel, Ahead] = {}
 
+    def keep(self, leases: Collection[str]) -> None:
+        """Batches under other leases wait for no room ahead any more: they raise `Busy`."""
+        for ahead in self._ahead.values():
+            ahead.keep(leases)
+
     @asynccontextmanager
     async def take(self, batch: Batch, notifier: Notifier, wanted: int) -> AsyncIterator[Places]:
         """Wait for room for so many members, or fewer; it is free again at the end, when their record stands in the queue."""
@@ -49,7 +54,7 @@ class Rooms:
                 give_back = partial(self._give_back, notifier.window, places)
             else:
                 ahead = self._ahead.setdefault(batch.draft.channel, Ahead(notifier.window))
-                places.count = await ahead.take(wanted)
+                places.count = await ahead.take(wanted, lease=batch.lease)
                 give_back = partial(ahead.give_back, places.count)
             try:
                 yield places

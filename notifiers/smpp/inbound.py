@@ -10,7 +10,7 @@ from notifiers.smpp.codec import ShortMessage
 from notifiers.smpp.incoming import PartOf, Words, decode_words, member_address, slot_of, words_of
 from notifiers.smpp.metrics import Brought, SMSMetrics
 from notifiers.smpp.reassembly import Collection, Reassembly
-from notifiers.smpp.receipt_tables import ReceiptReader
+from notifiers.smpp.receipt_tables import Bodies, ReceiptReader
 from notifiers.smpp.receipts import is_receipt
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.timing import Timing
@@ -46,7 +46,8 @@ class Inbound:
     async def receive(self, message: ShortMessage) -> Status:
         """Never raises but for cancellation."""
         if is_receipt(message):
-            return await self.receive_receipts([message.encode()])
+            body = message.encode()
+            return await self.receive_receipts([Bodies(len(body), body)])
         words = words_of(message)
         if words.part is not None:
             return await self._part(message, words, words.part)
@@ -61,14 +62,13 @@ class Inbound:
         while self._saving:
             await asyncio.wait(self._saving)
 
-    async def receive_receipts(self, bodies: Sequence[bytes]) -> Status:
+    async def receive_receipts(self, bodies: Sequence[Bodies]) -> Status:
         """Like `receive`, for receipts that came together: they are committed together or pushed again together."""
         receipts = self._receipts.read(bodies)
         read = sum(len(group.gateway_ids) for group in receipts)
         self._metrics.brought(Brought.RECEIPT, read)
-        if read < len(bodies):
+        if unreadable := sum(some.count for some in bodies) - read:
             # Pushing them again would not make them any clearer.
-            unreadable = len(bodies) - read
             self._metrics.brought(Brought.UNREADABLE, unreadable)
             LOG.warning("receipts name no message or no state", receipts=unreadable)
         return await self._commit(self._on_receipts(receipts)) if receipts else Status.ROK

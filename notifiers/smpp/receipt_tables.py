@@ -7,6 +7,7 @@ rows that are the same in all other columns are read once.  Whatever does not fi
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,14 +31,36 @@ _LINE_END, _SPACE, _ZERO, _NINE = 0x0A, 0x20, 0x30, 0x39
 Table = NDArray[np.uint8]
 
 
-def receipt_run(buffer: bytes, at: int, length: int) -> tuple[list[int], list[bytes]]:
-    """Sequence numbers and bodies of the receipts that follow each other here: all deliver_sm of one length with the
-    fields before the message class where the first has them.  Empty where that is not so: then they are read one by one.
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Bodies of one size, one after the other."""
+
+    size: int
+    octets: bytes
+
+    @property
+    def count(self) -> int:
+        return len(self.octets) // self.size
+
+    def each(self) -> list[bytes]:
+        return [self.octets[place : place + self.size] for place in range(0, len(self.octets), self.size)]
+
+
+class Run(NamedTuple):
+    """Receipts that came one after the other, and their sequence numbers."""
+
+    sequences: NDArray[np.uint32]
+    bodies: Bodies
+
+
+def receipt_run(buffer: bytes, at: int, length: int) -> Run | None:
+    """The receipts that follow each other here: all deliver_sm of one length with the
+    fields before the message class where the first has them.  None where that is not so: then they are read one by one.
     """  # noqa: D205
     count = (len(buffer) - at) // length
     body = buffer[at + HEADER_SIZE : at + length]
     if count < _WORTH_A_TABLE or not is_receipt_body(body):
-        return [], []
+        return None
     pdus = np.frombuffer(buffer, pdus_of(length), count, at)
     table = pdus["body"].copy().view(np.uint8).reshape(count, -1)
     begin = body.find(0) + 1 + len(_NUMBERING)
@@ -48,9 +71,9 @@ def receipt_run(buffer: bytes, at: int, length: int) -> tuple[list[int], list[by
     good = same.all(axis=1) & (pdus["length"] == length) & (pdus["command"] == _DELIVER_SM)
     if not good.all():
         count = int(good.argmin())
-    size = length - HEADER_SIZE
-    octets = table[:count].tobytes()
-    return pdus["sequence"][:count].tolist(), [octets[n : n + size] for n in range(0, count * size, size)]
+    if not count:
+        return None
+    return Run(pdus["sequence"][:count].astype(np.uint32), Bodies(length - HEADER_SIZE, table[:count].tobytes()))
 
 
 class Columns(NamedTuple):
@@ -68,22 +91,23 @@ class ReceiptReader:
         self._settings = settings
         self._known: dict[bytes, Receipt] = {}  # by all that is not id or address
 
-    def read(self, bodies: Sequence[bytes]) -> list[Receipts]:
+    def read(self, bodies: Sequence[Bodies]) -> list[Receipts]:
         """All of them, in groups that say the same.  One that names no message or no state, or is no SMPP, is left out."""
-        by_length: defaultdict[int, list[bytes]] = defaultdict(list)
-        for body in bodies:
-            by_length[len(body)].append(body)
+        by_size: defaultdict[int, list[bytes]] = defaultdict(list)
+        for some in bodies:
+            by_size[some.size].append(some.octets)
         found: list[Receipts] = []
-        for alike in by_length.values():
-            columns = _columns(alike[0]) if len(alike) >= _WORTH_A_TABLE else None
+        for size, octets in by_size.items():
+            alike = Bodies(size, b"".join(octets))
+            columns = _columns(alike.octets[:size]) if alike.count >= _WORTH_A_TABLE else None
             if columns is None:
-                found += self._one_by_one(alike)
+                found += self._one_by_one(alike.each())
             else:
                 found += self._as_table(alike, columns)
         return found
 
-    def _as_table(self, bodies: Sequence[bytes], columns: Columns) -> list[Receipts]:
-        table = np.frombuffer(b"".join(bodies), np.uint8).reshape(len(bodies), -1)
+    def _as_table(self, bodies: Bodies, columns: Columns) -> list[Receipts]:
+        table = np.frombuffer(bodies.octets, np.uint8).reshape(bodies.count, -1)
         regular = _regular(table, columns)
         rest = table.copy()
         rest[:, columns.address] = rest[:, columns.id] = 0
@@ -95,13 +119,13 @@ class ReceiptReader:
             first = int(left.argmax())
             mine = left & (rest == rest[first]).all(axis=1)
             left = left & ~mine
-            said = self._said(rest[first].tobytes(), bodies[first], columns)
+            said = self._said(rest[first].tobytes(), table[first].tobytes(), columns)
             if said is None:
                 odd |= mine
             else:
                 ids, addresses = _text_of(table[mine, columns.id]), _text_of(table[mine, columns.address])
                 found.append(Receipts(said, self._spell(ids, columns), _member_addresses(addresses)))
-        return found + self._one_by_one([bodies[place] for place in np.flatnonzero(odd).tolist()])
+        return found + self._one_by_one([table[place].tobytes() for place in np.flatnonzero(odd).tolist()])
 
     def _said(self, rest: bytes, body: bytes, columns: Columns) -> Receipt | None:
         """What all say that are the same as this one in the rest; none when the columns are not where they seemed."""

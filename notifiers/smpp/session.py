@@ -2,16 +2,16 @@
 
 import asyncio
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol, cast
 
+import numpy as np
 import structlog
 
-from notifiers.smpp.codec import HEADER, HEADER_SIZE, LARGEST_PDU, ProtocolError, ShortMessage, pdu
+from notifiers.smpp.codec import HEADER, HEADER_SIZE, LARGEST_PDU, ProtocolError, ShortMessage, pdu, pdus_of
 from notifiers.smpp.flight import Flight, Flights, clean_run
 from notifiers.smpp.metrics import SMSMetrics
-from notifiers.smpp.receipt_tables import receipt_run
+from notifiers.smpp.receipt_tables import Bodies, Run, receipt_run
 from notifiers.smpp.receipts import is_receipt_body
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.shipment import Fate, Shipment
@@ -21,14 +21,14 @@ from notifiers.smpp.words import LARGEST_SEQUENCE, RESPONSE, Command, Status
 LOG = structlog.get_logger("muster.sms")
 MOST_DELIVERIES: Final = 2000
 _SUBMIT_SM_RESP: Final = int(Command.SUBMIT_SM_RESP)
-_TAKEN: Final = struct.Struct(">IIIIx")  # deliver_sm_resp: a header and an empty message_id
+_TAKEN: Final = HEADER_SIZE + 1  # length of a deliver_sm_resp: a header and an empty message_id
 _DELIVER_SM: Final = int(Command.DELIVER_SM)
 _NACK: Final = int(Command.GENERIC_NACK)
 _UNANSWERABLE: Final = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
 
 Refusal = tuple[Flight, int, int]  # flight, index, status
 Receive = Callable[[ShortMessage], Awaitable[Status]]
-ReceiveReceipts = Callable[[Sequence[bytes]], Awaitable[Status]]
+ReceiveReceipts = Callable[[Sequence[Bodies]], Awaitable[Status]]
 
 
 class SessionEvents(Protocol):
@@ -58,7 +58,7 @@ class Session(asyncio.Protocol):
         self._events = events
         self._receive = receive
         self._receive_receipts = receive_receipts
-        self._receipts: list[tuple[int, bytes]] = []
+        self._receipts: list[Run] = []
         self._metrics = metrics
         self._timing = timing
         self._transport: asyncio.Transport | None = None
@@ -279,9 +279,11 @@ class Session(asyncio.Protocol):
         """Take in receipts that follow each other here, alike in length and form; how many they are, 0 if none."""
         if self._receive_receipts is None or self._slowing_down:
             return 0
-        sequences, bodies = receipt_run(buffer, at, length)
-        self._receipts += zip(sequences, bodies, strict=True)
-        return len(sequences)
+        run = receipt_run(buffer, at, length)
+        if run is None:
+            return 0
+        self._receipts.append(run)
+        return run.bodies.count
 
     @property
     def _slowing_down(self) -> bool:
@@ -293,7 +295,7 @@ class Session(asyncio.Protocol):
             self._write(pdu(Command.DELIVER_SM_RESP, Status.RX_T_APPN, sequence, b"\0"))
             return
         if self._receive_receipts is not None and is_receipt_body(body):
-            self._receipts.append((sequence, body))
+            self._receipts.append(Run(np.array([sequence], np.uint32), Bodies(len(body), body)))
         else:
             self._begin(self._received(sequence, ShortMessage.decode(body)))
 
@@ -307,11 +309,15 @@ class Session(asyncio.Protocol):
         batch, self._receipts = self._receipts, []
         self._begin(self._received_receipts(batch))
 
-    async def _received_receipts(self, batch: list[tuple[int, bytes]]) -> None:
+    async def _received_receipts(self, batch: list[Run]) -> None:
         assert self._receive_receipts is not None
-        status = await self._receive_receipts([body for _, body in batch])
-        pack, command, size = _TAKEN.pack, int(Command.DELIVER_SM_RESP), _TAKEN.size
-        self._write(b"".join([pack(size, command, status, sequence) for sequence, _ in batch]))
+        status = await self._receive_receipts([run.bodies for run in batch])
+        sequences = np.concatenate([run.sequences for run in batch])
+        taken = np.zeros(len(sequences), pdus_of(_TAKEN))
+        taken["kind"] = _TAKEN << 32 | int(Command.DELIVER_SM_RESP)
+        taken["status"] = status
+        taken["sequence"] = sequences
+        self._write(taken.tobytes())
 
     async def _received(self, sequence: int, message: ShortMessage) -> None:
         status = await self._receive(message)

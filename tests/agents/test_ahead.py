@@ -33,6 +33,9 @@ SENT = ANSWERED - REFUSED
 IN_DOUBT = WRITTEN - ANSWERED
 
 
+MINE = "dispatch-bulk/0"
+
+
 class Stuck(Phonebox):
     """Writes some messages, hears some answers, and then stands still until it is woken."""
 
@@ -261,9 +264,10 @@ def test_of_a_lost_lease_nothing_is_recorded_that_is_not_claimed(database: Forge
 
 async def test_room_ahead_goes_round_in_the_order_of_asking():
     ahead = Ahead(Window(10))
-    assert await ahead.take(1000) == 50  # of what it may be, nothing being known yet: half a second of ten in a tenth
-    assert await ahead.take(30) == 30  # this one is ready when the first has left
-    third, fourth = asyncio.create_task(ahead.take(30)), asyncio.create_task(ahead.take(5))
+    # Nothing is known of the gateway yet: half a second of ten in a tenth.
+    assert await ahead.take(1000, lease=MINE) == 50
+    assert await ahead.take(30, lease=MINE) == 30  # this one is ready when the first has left
+    third, fourth = asyncio.create_task(ahead.take(30, lease=MINE)), asyncio.create_task(ahead.take(5, lease=MINE))
     await asyncio.sleep(0)
     assert not third.done()
     ahead.give_back(20)
@@ -275,15 +279,15 @@ async def test_room_ahead_goes_round_in_the_order_of_asking():
 
 async def test_whoever_gives_up_waiting_takes_no_room():
     ahead = Ahead(Window(10))
-    await ahead.take(50)
-    await ahead.take(50)
-    await ahead.take(50)
-    waiting = asyncio.create_task(ahead.take(30))
+    await ahead.take(50, lease=MINE)
+    await ahead.take(50, lease=MINE)
+    await ahead.take(50, lease=MINE)
+    waiting = asyncio.create_task(ahead.take(30, lease=MINE))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     ahead.give_back(150)
-    assert await asyncio.wait_for(ahead.take(60), 1) == 50
+    assert await asyncio.wait_for(ahead.take(60, lease=MINE), 1) == 50
 
 
 async def test_a_claim_is_as_long_as_what_the_gateway_takes_in_half_a_second():
@@ -291,8 +295,22 @@ async def test_a_claim_is_as_long_as_what_the_gateway_takes_in_half_a_second():
     for at in range(200):
         quick.answered(40, written_at=at, arrived_at=at + 0.002, now=at + 0.002)
         slow.answered(1, written_at=at, arrived_at=at + 0.08, now=at + 0.08)
-    assert await Ahead(quick).take(10_000) == 2048
-    assert await Ahead(slow).take(10_000) == pytest.approx(slow.limit / 0.08 / 2, rel=0.1)
+    assert await Ahead(quick).take(10_000, lease=MINE) == 2048
+    assert await Ahead(slow).take(10_000, lease=MINE) == pytest.approx(slow.limit / 0.08 / 2, rel=0.1)
     known = Window(200, rate=30)
     known.answered(1, written_at=0, arrived_at=0.001, now=0.001)  # what waits for a token is in no round trip
-    assert await Ahead(known).take(10_000) == 15
+    assert await Ahead(known).take(10_000, lease=MINE) == 15
+
+
+async def test_batches_of_partitions_that_have_gone_wait_for_no_room():
+    ahead = Ahead(Window(10))
+    for _ in range(3):
+        await ahead.take(50, lease=MINE)
+    gone, stays = (asyncio.create_task(ahead.take(30, lease=lease)) for lease in ("dispatch-bulk/1", MINE))
+    await asyncio.sleep(0)
+    ahead.keep({MINE})
+    with pytest.raises(Busy, match="dispatch-bulk/1"):
+        await gone
+    assert not stays.done()
+    ahead.give_back(150)
+    assert await asyncio.wait_for(stays, 1) == 30

@@ -11,7 +11,7 @@ from notifiers.ports import Letter, Outcome, Outcomes, Receipt, State
 from notifiers.smpp.codec import Address, ProtocolError, ShortMessage, pdu
 from notifiers.smpp.flight import Flight, Flights, clean_run
 from notifiers.smpp.incoming import member_address
-from notifiers.smpp.receipt_tables import ReceiptReader, receipt_run
+from notifiers.smpp.receipt_tables import Bodies, ReceiptReader, receipt_run
 from notifiers.smpp.receipts import is_receipt, is_receipt_body, read_receipt
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.template import Composer, compose
@@ -146,7 +146,7 @@ receipts = st.builds(
 def _flat(bodies: list[bytes], settings: SMSSettings) -> Counter[Receipt]:
     return Counter(
         group.said._replace(gateway_id=gateway_id, address=address)
-        for group in ReceiptReader(settings).read(bodies)
+        for group in ReceiptReader(settings).read([Bodies(len(body), body) for body in bodies])
         for gateway_id, address in zip(group.gateway_ids, group.addresses, strict=True)
     )
 
@@ -161,9 +161,9 @@ def test_receipts_in_a_table_say_what_each_of_them_says(bodies, receipt_ids, res
     assert _flat(bodies, settings) == expected
 
 
-@given(st.lists(st.binary(max_size=60), min_size=4, max_size=8))
+@given(st.lists(st.binary(min_size=1, max_size=60), min_size=4, max_size=8))
 def test_what_is_no_receipt_at_all_upsets_nobody(bodies):
-    ReceiptReader(SETTINGS).read(bodies)
+    ReceiptReader(SETTINGS).read([Bodies(len(body), body) for body in bodies])
 
 
 @given(st.lists(receipts, min_size=1, max_size=30), st.integers(0, 3))
@@ -171,8 +171,9 @@ def test_a_run_of_receipts_holds_nothing_but_receipts(bodies, cut):
     pdus = [pdu(Command.DELIVER_SM, 0, n, body) for n, body in enumerate(bodies, start=1)]
     buffer = b"".join(pdus)
     buffer = buffer[: len(buffer) - cut]
-    sequences, found = receipt_run(buffer, 0, len(pdus[0]))
-    assert sequences == list(range(1, len(found) + 1))
+    run = receipt_run(buffer, 0, len(pdus[0]))
+    found = [] if run is None else run.bodies.each()
+    assert run is None or run.sequences.tolist() == list(range(1, run.bodies.count + 1))
     assert found == bodies[: len(found)]
     assert all(is_receipt_body(body) for body in found)
 
