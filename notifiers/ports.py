@@ -1,10 +1,11 @@
 """What every channel offers, and what it needs from the rest of the house."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import NamedTuple, Protocol, Self, overload
+from typing import Any, NamedTuple, Protocol, Self, overload
 
 from schemas.words import Channel, Purpose
 
@@ -180,11 +181,10 @@ class Window(Protocol):
     async def take(self, wanted: int, *, urgent: bool = False) -> int:
         """Wait for room, then take between 1 and `wanted` places; a tenth is kept free for `urgent`."""
 
-    def give_back(self, places: int, *, urgent: bool = False) -> None:
-        """The record of who had them stands in the queue of this lane: who takes them there claims behind it."""
-
-    def recorded(self, places: int, *, urgent: bool = False) -> None:
-        """That record has committed, or there is none: they are free for the other lane, too."""
+    def give_back(self, places: int, *, urgent: bool = False, recorded: asyncio.Future[Any] | None = None) -> None:
+        """The record of who had them stands in the queue of this lane: who takes them there claims behind it.  For the other
+        lane they are free when it is `recorded`; without a record at once.
+        """  # noqa: D205
 
 
 class Notifier(Protocol):

@@ -5,11 +5,16 @@ next claim stands behind that record; the other lane's claim might commit before
 the record has committed.  Thus, whichever queue is ahead, no more is claimed and not recorded than there are places.
 """
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 
 class Shares:
-    """Counts; whoever owns the window says how many places there are."""
+    """Counts; whoever owns the window says how many places there are, and is told when some have become `freed`."""
 
-    def __init__(self) -> None:
+    def __init__(self, freed: Callable[[], None]) -> None:
+        self._freed = freed
         # By lane: bulk, urgent.
         self._taken = [0, 0]
         self._passing = [0, 0]
@@ -37,15 +42,16 @@ class Shares:
     def take(self, places: int, *, urgent: bool) -> None:
         self._taken[urgent] += places
 
-    def give_back(self, places: int, *, urgent: bool) -> None:
-        """Raises ValueError when more are given back than were taken: a bug of the caller's."""
+    def give_back(self, places: int, *, urgent: bool, recorded: asyncio.Future[Any] | None) -> None:
+        """See `ports.Window`.  Raises ValueError when more are given back than were taken: a bug of the caller's."""
         if places > self._taken[urgent]:
             raise ValueError("more places given back than taken")
         self._taken[urgent] -= places
-        self._passing[urgent] += places
+        if recorded is not None:
+            self._passing[urgent] += places
+            recorded.add_done_callback(lambda _: self._passed(places, urgent=urgent))
+        self._freed()
 
-    def recorded(self, places: int, *, urgent: bool) -> None:
-        """Raises ValueError when more are recorded than were given back: a bug of the caller's."""
-        if places > self._passing[urgent]:
-            raise ValueError("more places recorded than given back")
+    def _passed(self, places: int, *, urgent: bool) -> None:
         self._passing[urgent] -= places
+        self._freed()

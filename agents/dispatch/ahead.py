@@ -50,7 +50,7 @@ class Ahead:
         window = self._window
         while self._waiting:
             wanted, _, waiter = self._waiting[0]
-            places = min(wanted, _MEMBERS, max(window.limit, round(min(window.pace * _SECONDS, _MEMBERS))))
+            places = round(min(wanted, _MEMBERS, max(window.limit, window.pace * _SECONDS)))
             if self._taken > window.limit + places * _READY:
                 return
             self._waiting.popleft()

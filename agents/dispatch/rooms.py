@@ -64,11 +64,7 @@ class Rooms:
             self._end_journal(places)
 
     def _give_back(self, window: Window, places: Places) -> None:
-        window.give_back(places.count, urgent=self._urgent)
-        if places.recorded is None:
-            window.recorded(places.count, urgent=self._urgent)
-        else:
-            places.recorded.add_done_callback(lambda _: window.recorded(places.count, urgent=self._urgent))
+        window.give_back(places.count, urgent=self._urgent, recorded=places.recorded)
 
     def _end_journal(self, places: Places) -> None:
         """It goes with the record of its claim, or at once if there is no claim; else it is left to whoever comes after."""

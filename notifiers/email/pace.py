@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from notifiers.email.settings import EmailSettings
 from notifiers.shares import Shares
@@ -75,9 +76,9 @@ class LetterWindow:
 
     def __init__(self, places: int) -> None:
         self._places = places
-        self._shares = Shares()
         self._reserve = places // 10
         self._freed = asyncio.Event()
+        self._shares = Shares(self._freed.set)
 
     @property
     def limit(self) -> int:
@@ -96,12 +97,6 @@ class LetterWindow:
         self._shares.take(taken, urgent=urgent)
         return taken
 
-    def give_back(self, places: int, *, urgent: bool = False) -> None:
+    def give_back(self, places: int, *, urgent: bool = False, recorded: asyncio.Future[Any] | None = None) -> None:
         """See `ports.Window`.  Raises ValueError for more than were taken: a bug of the caller's."""
-        self._shares.give_back(places, urgent=urgent)
-        self._freed.set()
-
-    def recorded(self, places: int, *, urgent: bool = False) -> None:
-        """See `ports.Window`.  Raises ValueError for more than were given back: a bug of the caller's."""
-        self._shares.recorded(places, urgent=urgent)
-        self._freed.set()
+        self._shares.give_back(places, urgent=urgent, recorded=recorded)

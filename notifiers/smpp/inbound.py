@@ -46,8 +46,7 @@ class Inbound:
     async def receive(self, message: ShortMessage) -> Status:
         """Never raises but for cancellation."""
         if is_receipt(message):
-            body = message.encode()
-            return await self.receive_receipts([Bodies(len(body), body)])
+            return await self.receive_receipts([Bodies.of(message.encode())])
         words = words_of(message)
         if words.part is not None:
             return await self._part(message, words, words.part)

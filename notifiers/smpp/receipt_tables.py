@@ -8,7 +8,7 @@ rows that are the same in all other columns are read once.  Whatever does not fi
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,10 @@ class Bodies:
 
     size: int
     octets: bytes
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        return cls(len(body), body)
 
     @property
     def count(self) -> int:

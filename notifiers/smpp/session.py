@@ -295,7 +295,7 @@ class Session(asyncio.Protocol):
             self._write(pdu(Command.DELIVER_SM_RESP, Status.RX_T_APPN, sequence, b"\0"))
             return
         if self._receive_receipts is not None and is_receipt_body(body):
-            self._receipts.append(Run(np.array([sequence], np.uint32), Bodies(len(body), body)))
+            self._receipts.append(Run(np.array([sequence], np.uint32), Bodies.of(body)))
         else:
             self._begin(self._received(sequence, ShortMessage.decode(body)))
 

@@ -14,7 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from notifiers.granting import granted
 from notifiers.shares import Shares
@@ -47,7 +47,7 @@ class Window:
         self._rate = rate
         self._on_limit = on_limit
         self._least = min(LEAST_LIMIT, most)
-        self._shares = Shares()
+        self._shares = Shares(self.serve)
         self._shortest = float("inf")
         self._usual = 0.0  # round trip, seconds; 0 = not known
         self._limit = self._bounded(FIRST_LIMIT)
@@ -89,21 +89,11 @@ class Window:
         places: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         (self._urgent if urgent else self._bulk).append((wanted, places))
         self.serve()
-        return await granted(places, partial(self._unused, urgent=urgent))
+        return await granted(places, partial(self.give_back, urgent=urgent))
 
-    def give_back(self, places: int, *, urgent: bool = False) -> None:
+    def give_back(self, places: int, *, urgent: bool = False, recorded: asyncio.Future[Any] | None = None) -> None:
         """See `ports.Window`.  Raises ValueError for more than were taken: a bug of the caller's."""
-        self._shares.give_back(places, urgent=urgent)
-        self.serve()
-
-    def recorded(self, places: int, *, urgent: bool = False) -> None:
-        """See `ports.Window`.  Raises ValueError for more than were given back: a bug of the caller's."""
-        self._shares.recorded(places, urgent=urgent)
-        self.serve()
-
-    def _unused(self, places: int, *, urgent: bool) -> None:
-        self.give_back(places, urgent=urgent)
-        self.recorded(places, urgent=urgent)
+        self._shares.give_back(places, urgent=urgent, recorded=recorded)
 
     def answered(self, count: int, *, written_at: float, arrived_at: float, now: float) -> None:
         """The gateway has answered `count` messages, the last of which was written at that moment."""

@@ -23,12 +23,6 @@ class Clock:
         return self.now
 
 
-def free(window: Window, places: int, *, urgent: bool = False) -> None:
-    """Their record has committed, and none is on its way."""
-    window.give_back(places, urgent=urgent)
-    window.recorded(places, urgent=urgent)
-
-
 async def fill(window: Window) -> int:
     """Take places until nothing is free; how many that were."""
     total = 0
@@ -49,10 +43,10 @@ async def test_a_tenth_is_kept_for_urgent_messages():
     await asyncio.sleep(0)
     assert not waiting.done()
     assert await window.take(100, urgent=True) == 5
-    free(window, 5, urgent=True)
+    window.give_back(5, urgent=True)
     await asyncio.sleep(0)
     assert not waiting.done()
-    free(window, 1)
+    window.give_back(1)
     assert await waiting == 1
 
 
@@ -74,7 +68,7 @@ async def test_places_go_round_in_the_order_of_asking_and_urgent_ones_first():
             group.create_task(ask(name, urgent=urgent))
             await asyncio.sleep(0)
         for _ in range(10):
-            free(window, 1, urgent=True)
+            window.give_back(1, urgent=True)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
     assert order == ["urgent", "first", "second", "third"]
@@ -85,7 +79,7 @@ async def test_whoever_gives_up_waiting_takes_no_place():
     await fill(window)
     waiting = asyncio.ensure_future(window.take(3, urgent=True))
     await asyncio.sleep(0)
-    free(window, 10, urgent=True)  # granted ...
+    window.give_back(10, urgent=True)  # granted ...
     waiting.cancel()  # ... and cancelled before it could be used
     await asyncio.gather(waiting, return_exceptions=True)
     assert window.taken == 0
@@ -98,20 +92,38 @@ async def test_giving_back_what_was_not_taken_is_a_bug():
         window.give_back(places + 1)
 
 
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=60), st.integers(1, 100))
+def test_never_more_places_than_there_are(asked, most):
+    async def story() -> None:
+        window = Window(most)
+        held: list[tuple[int, bool]] = []
+        for wanted, urgent in asked:
+            task = asyncio.ensure_future(window.take(wanted, urgent=urgent))
+            await asyncio.sleep(0)
+            while not task.done():
+                places, lane = held.pop(0)
+                window.give_back(places, urgent=lane)
+                await asyncio.sleep(0)
+            assert 1 <= task.result() <= wanted
+            held.append((task.result(), urgent))
+            assert sum(places for places, _ in held) == window.taken <= window.limit
+
+    asyncio.run(story())
+
+
 async def test_places_go_to_the_other_lane_when_their_record_has_committed():
     window = Window(50)
     assert await window.take(100) == 45
-    window.give_back(45)  # the record stands in the bulk lane's queue
+    record: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    window.give_back(45, recorded=record)  # it stands in the bulk lane's queue
     assert await window.take(100, urgent=True) == 5
     again = asyncio.ensure_future(window.take(20))
     waiting = asyncio.ensure_future(window.take(10, urgent=True))
     await asyncio.sleep(0)
     assert again.result() == 20  # whoever claims behind that record need not wait
     assert not waiting.done()
-    window.recorded(45)
+    record.set_result(None)
     assert await waiting == 10
-    with pytest.raises(ValueError, match="recorded"):
-        window.recorded(1)
 
 
 class Queue:
@@ -121,31 +133,33 @@ class Queue:
         self.window = window
         self.urgent = urgent
         self.held: list[int] = []
-        self.standing: list[int] = []  # places claimed, or recorded if negative
+        self.standing: list[tuple[int, asyncio.Future[None] | None]] = []  # places claimed, or recorded if negative
         self.in_doubt = 0  # claimed and not recorded, both committed
 
     async def claim(self, wanted: int) -> None:
         task = asyncio.ensure_future(self.window.take(wanted, urgent=self.urgent))
         await asyncio.sleep(0)
         if task.done():
+            assert 1 <= task.result() <= wanted
             self.held.append(task.result())
-            self.standing.append(task.result())
+            self.standing.append((task.result(), None))
         else:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     def record(self) -> None:
         if self.held:
-            places = self.held.pop(0)
-            self.standing.append(-places)
-            self.window.give_back(places, urgent=self.urgent)
+            places, recorded = self.held.pop(0), asyncio.get_running_loop().create_future()
+            self.standing.append((-places, recorded))
+            self.window.give_back(places, urgent=self.urgent, recorded=recorded)
 
-    def commit(self, count: int) -> None:
+    async def commit(self, count: int) -> None:
         done, self.standing = self.standing[:count], self.standing[count:]
-        self.in_doubt += sum(done)
-        for places in done:
-            if places < 0:
-                self.window.recorded(-places, urgent=self.urgent)
+        for places, recorded in done:
+            self.in_doubt += places
+            if recorded is not None:
+                recorded.set_result(None)
+        await asyncio.sleep(0)
 
 
 steps = st.tuples(st.booleans(), st.sampled_from(["claim", "record", "commit"]), st.integers(1, 40))
@@ -166,7 +180,7 @@ def test_never_more_is_in_doubt_than_there_are_places_whichever_queue_is_ahead(s
                 case "record":
                     lane.record()
                 case "commit":
-                    lane.commit(count)
+                    await lane.commit(count)
             assert sum(lane.in_doubt for lane in lanes) <= window.limit
             assert window.taken == sum(sum(lane.held) for lane in lanes) <= window.limit
 
@@ -185,7 +199,7 @@ async def drive(window: Window, clock: Clock, *, rate: float, latency: float, se
         busy_until = max(busy_until, batch[-1]) + size / rate
         clock.now = max(clock.now, busy_until + latency)
         window.answered(size, written_at=batch[-1], arrived_at=clock.now, now=clock.now)
-        free(window, size, urgent=True)
+        window.give_back(size, urgent=True)
         queue += [clock.now] * await fill(window)
 
 
@@ -224,10 +238,10 @@ async def test_nobody_is_given_a_few_places_where_more_will_be_free_soon():
     window = Window(64)
     await fill(window)
     waiting = asyncio.ensure_future(window.take(64))
-    free(window, 6 + 64 // FAIR_PART - 1, urgent=True)  # the tenth that is kept free, and a little less than enough
+    window.give_back(6 + 64 // FAIR_PART - 1, urgent=True)  # the tenth that is kept free, and a little less than enough
     await asyncio.sleep(0)
     assert not waiting.done()
-    free(window, 1, urgent=True)
+    window.give_back(1, urgent=True)
     assert await waiting == 64 // FAIR_PART
 
 

@@ -233,7 +233,6 @@ async def test_others_who_wait_for_places_get_them_while_a_long_range_is_sent(sm
     assert places >= 8
     assert len(smsc.submitted) < 200
     sms.window.give_back(places)
-    sms.window.recorded(places)
     assert (await mass).states == bytes([S]) * 300
     answering.cancel()
 
@@ -255,5 +254,4 @@ async def test_urgent_messages_overtake_a_range_whose_progress_is_kept(smsc, cha
         submitted.answer(0, "id")
     await urgent
     sms.window.give_back(places, urgent=True)
-    sms.window.recorded(places, urgent=True)
     assert (await mass).states == bytes([S]) * 500

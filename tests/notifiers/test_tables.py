@@ -146,7 +146,7 @@ receipts = st.builds(
 def _flat(bodies: list[bytes], settings: SMSSettings) -> Counter[Receipt]:
     return Counter(
         group.said._replace(gateway_id=gateway_id, address=address)
-        for group in ReceiptReader(settings).read([Bodies(len(body), body) for body in bodies])
+        for group in ReceiptReader(settings).read([Bodies.of(body) for body in bodies])
         for gateway_id, address in zip(group.gateway_ids, group.addresses, strict=True)
     )
 
@@ -163,7 +163,7 @@ def test_receipts_in_a_table_say_what_each_of_them_says(bodies, receipt_ids, res
 
 @given(st.lists(st.binary(min_size=1, max_size=60), min_size=4, max_size=8))
 def test_what_is_no_receipt_at_all_upsets_nobody(bodies):
-    ReceiptReader(SETTINGS).read([Bodies(len(body), body) for body in bodies])
+    ReceiptReader(SETTINGS).read([Bodies.of(body) for body in bodies])
 
 
 @given(st.lists(receipts, min_size=1, max_size=30), st.integers(0, 3))
