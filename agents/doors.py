@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from agents.routes import also_to_responses, post
 from decisions import wording
+from decisions.batches import batch_size
 from decisions.matching import check_spec
 from decisions.problems import Problem
 from decisions.timing import check_times, ends_at
@@ -40,7 +41,7 @@ class Pace:
     """How an appeal is cut up and released, from the settings of whoever launches it."""
 
     shards: int
-    batch_size: int
+    most_in_batch: int
     release_ahead: int
     ask_again_after: timedelta
 
@@ -118,7 +119,7 @@ def launch_appeal(
         deadline=deadline,
         slot=slot,
         shards=pace.shards,
-        batch_size=pace.batch_size,
+        batch_size=batch_size(spec.waves, pace.most_in_batch),
         release_ahead=pace.release_ahead,
         ask_again_after=pace.ask_again_after,
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from itertools import accumulate, takewhile
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -16,7 +17,9 @@ Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Gather(Generic[T, R]):
-    """Writes all that has queued up while the last commit was under way, in order, `limit` items at most, when it is its `turn`.
+    """Writes all that has queued up while the last commit was under way, in order, when it is its `turn`.
+
+    One item goes at least, and no more than weigh `limit` together: each weighs 1 unless `weigh` says otherwise.
 
     While the database is away the same items are tried again: nobody overtakes them, and nobody who waits is told.
     A group that fails is written one by one, so that only the item that made it fail does.
@@ -28,12 +31,14 @@ class Gather(Generic[T, R]):
         write: Callable[[Connection, Sequence[T]], Sequence[R]],
         *,
         limit: int = 512,
+        weigh: Callable[[T], int] = lambda _: 1,
         turn: Turn = nullcontext,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
         self._write = write
         self._limit = limit
+        self._weigh = weigh
         self._turn = turn
         self._sleep = sleep
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
@@ -55,8 +60,14 @@ class Gather(Generic[T, R]):
         await asyncio.sleep(0)  # who goes on by what woke this item's owner belongs to the same commit
         while self._waiting:
             async with self._turn():
-                group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                count = self._fitting()
+                group, self._waiting = self._waiting[:count], self._waiting[count:]
                 await self._settle(group)
+
+    def _fitting(self) -> int:
+        """How many of those that wait go together."""
+        weights = accumulate(self._weigh(item) for item, _ in self._waiting)
+        return max(1, sum(1 for _ in takewhile(lambda weight: weight <= self._limit, weights)))
 
     async def _settle(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         try:

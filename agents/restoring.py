@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 
 from agents.doors import SOURCE
 from agents.routes import batch_id, post
-from decisions.batches import first_of, read_name
+from decisions.batches import batch_size, first_of, read_name
 from registry import appeals, ledger, outbox, selections, uncertain
 from registry.errors import Refused
 from registry.ledger import Claim, Fate, Range, Record, Standing
@@ -52,12 +52,12 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Restoring:
-    """Who restores, and by which settings; `batch_size` and `shards` are for appeals that nobody has decided on yet."""
+    """Who restores, and by which settings; `most_in_batch` and `shards` are for appeals that nobody has decided on yet."""
 
     by: str
     now: datetime
     shards: int
-    batch_size: int
+    most_in_batch: int
     new_id: Callable[[], str]
 
 
@@ -122,7 +122,7 @@ def _bring_back(
         given_up = _give_up_waves(connection, row, how)
         _end_repeats(connection, appeal_id)
     invited = selections.sizes(connection, appeal_id)
-    size = uncertain.batch_size(connection, appeal_id) if row.state else how.batch_size
+    size = uncertain.batch_size(connection, appeal_id) if row.state else batch_size(_spec(row).waves, how.most_in_batch)
     extents = {
         batch_id(appeal_id, wave, shard, number): min(size, members - number * size)
         for (wave, shard), members in invited.items()
@@ -135,14 +135,17 @@ def _bring_back(
     return BroughtBack(appeal_id, sum(invited.values()), named, to_ask, given_up)
 
 
+def _spec(row: Row[tuple[object, ...]]) -> AppealSpec:
+    return AppealSpec.model_validate_json(str(row.spec))
+
+
 def _give_up_waves(connection: Connection, row: Row[tuple[object, ...]], how: Restoring) -> tuple[int, ...]:
     """Waves that may have selected members since the backup select nobody any more."""
     appeal_id = str(row.appeal_id)
     fixed = selections.sizes(connection, appeal_id)
     shards = uncertain.shards(connection, appeal_id) if row.state else how.shards
-    spec = AppealSpec.model_validate_json(str(row.spec))
     given_up = []
-    for wave, opening in enumerate(spec.waves, start=1):
+    for wave, opening in enumerate(_spec(row).waves, start=1):
         missing = [shard for shard in range(shards) if (wave, shard) not in fixed]
         if missing and row.launched_at + opening.after <= how.now:
             given_up.append(wave)

@@ -1,8 +1,23 @@
-"""The names of batches.  A second attempt is a batch of its own: claims and records stay one per attempt."""
+"""The names and sizes of batches.  A second attempt is a batch of its own: claims and records stay one per attempt."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from schemas.spec import WaveSpec
+
 _AGAIN = "again/"
+_PARTS = 16  # of a wave, at least: several workers can share so many
+_WORTH_CUTTING = 2048  # members: what a batch costs by itself hardly depends on who is in it
+
+
+def batch_size(waves: Sequence[WaveSpec], most: int) -> int:
+    """Members of each batch of an appeal, `most` at most: a 16th of its largest wave, and not below 2,048.
+
+    Of a wave without a size nobody knows how many it will ask.
+    """
+    sizes = [wave.size for wave in waves]
+    largest = max((size for size in sizes if size is not None), default=0)
+    return most if None in sizes else min(most, max(_WORTH_CUTTING, -(-largest // _PARTS)))
 
 
 class BatchName(NamedTuple):

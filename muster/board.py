@@ -18,7 +18,6 @@ from schemas.spec import AppealSpec
 from schemas.words import CHANNEL_NAMES, Answer, Channel
 
 _LATEST = 8
-_FEW = 50_000  # more are so many batches that their reports come one after the other
 _RATE_SECONDS = 3.0
 SAID = {
     "launched": "appeal launched, {need} needed",
@@ -178,8 +177,8 @@ def _waves(
     waves = []
     for number, wave in enumerate(spec.waves, start=1):
         invited, sent, messages = (count(f"wave{number}_{name}") for name in ("invited", "sent", "messages"))
-        if sent < invited <= _FEW:
-            # Batches are reported when they are done: of a few large ones nothing would be seen for minutes.
+        if sent < invited:
+            # Batches are reported when they are done: of large ones nothing would be seen for minutes.
             known = fates(number)
             messages = max(messages, known.get(Fate.SENT, 0))
             sent = max(sent, known.get(Fate.SENT, 0) + known.get(Fate.SHARED, 0))

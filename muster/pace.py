@@ -10,7 +10,7 @@ def pace(settings: Settings) -> Pace:
     """How appeals launched under these settings are cut up and released."""
     return Pace(
         shards=settings.shards,
-        batch_size=settings.dispatch.batch_size,
+        most_in_batch=settings.dispatch.batch_size,
         release_ahead=settings.dispatch.release_ahead,
         ask_again_after=timedelta(seconds=5 * settings.clock.speed),
     )

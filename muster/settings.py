@@ -29,7 +29,7 @@ class DispatchSettings(Contract):
     """How mass messages are cut up and how many are out of the decider's hands at once."""
 
     batch_size: int = Field(
-        default=2048, ge=1, le=LARGEST_BATCH, description="Members of one batch, and of one claim at most"
+        default=LARGEST_BATCH, ge=1, le=LARGEST_BATCH, description="Members of one batch, and of one claim, at most"
     )
     release_ahead: int = Field(default=60_000, ge=1, description="Members released and not yet sent, at most")
     concurrency: int = Field(default=8, ge=1, le=256, description="Batches under way at once in one worker")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LARGEST_BATCH = 4096  # members
+LARGEST_BATCH = 8192  # members
 MemberId = Annotated[
     int, Field(gt=0, description="Surrogate id: the only identity of a member that may leave the registry")
 ]

@@ -15,7 +15,7 @@ from streams.errors import Busy
 # In one claim: what a gateway takes in half a second, so that the board moves while a slow one is at work; and no more than
 # so many members, for when the machine itself dies nobody knows how far a claim has come.
 _SECONDS = 0.5
-_MEMBERS = 2048
+_MEMBERS = 8192
 _READY = 2  # claims beside the one whose messages leave: one is ready, one on its way to the disk
 
 

@@ -22,8 +22,11 @@ from registry import leases, ledger_copy
 from registry.database import Database
 from registry.journal import Journals
 from registry.ledger_copy import LedgerCopy
+from schemas.base import LARGEST_BATCH
 
-_AT_ONCE = 32  # in one transaction: more would make the others wait
+# Members in one transaction: a record and a claim of the longest.  More would make those wait who have just answered.
+_AT_ONCE = 2 * LARGEST_BATCH
+_LEAST = 512  # members: what an entry costs by itself, whoever is in it
 NONE_KEPT = Journals(None)
 Entry = Opening | Ask | Finished
 
@@ -46,8 +49,8 @@ class Entries:
         self.journals = journals
         self._book = book
         self._queues: dict[bool, Gather[Entry, Any]] = {
-            True: Gather(database, self._write, limit=_AT_ONCE, turn=precedence.first),
-            False: Gather(database, self._write, limit=_AT_ONCE, turn=precedence.after),
+            True: Gather(database, self._write, limit=_AT_ONCE, weigh=_weight, turn=precedence.first),
+            False: Gather(database, self._write, limit=_AT_ONCE, weigh=_weight, turn=precedence.after),
         }
 
     async def open(self, opening: Opening, *, urgent: bool) -> Opened:
@@ -66,6 +69,16 @@ class Entries:
 
     def _write(self, connection: Connection, entries: Sequence[Entry]) -> list[Any]:
         return write_entries(connection, entries, self._now(), book=self._book, copy=self._copy, journals=self.journals)
+
+
+def _weight(entry: Entry) -> int:
+    match entry:
+        case Ask():
+            return max(_LEAST, len(entry.members))
+        case Finished():
+            return max(_LEAST, len(entry.record.fates))
+        case _:
+            return _LEAST
 
 
 def write_entries(

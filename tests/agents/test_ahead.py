@@ -295,7 +295,7 @@ async def test_a_claim_is_as_long_as_what_the_gateway_takes_in_half_a_second():
     for at in range(200):
         quick.answered(40, written_at=at, arrived_at=at + 0.002, now=at + 0.002)
         slow.answered(1, written_at=at, arrived_at=at + 0.08, now=at + 0.08)
-    assert await Ahead(quick).take(10_000, lease=MINE) == 2048
+    assert await Ahead(quick).take(10_000, lease=MINE) == 8192
     assert await Ahead(slow).take(10_000, lease=MINE) == pytest.approx(slow.limit / 0.08 / 2, rel=0.1)
     known = Window(200, rate=30)
     known.answered(1, written_at=0, arrived_at=0.001, now=0.001)  # what waits for a token is in no round trip

@@ -37,6 +37,13 @@ async def test_what_is_put_in_one_go_is_written_together_and_no_more_than_the_li
     assert groups.written == [[0, 1, 2], [3, 4]]
 
 
+async def test_together_they_weigh_no_more_than_the_limit(database: Database):
+    groups = Groups()
+    gather = Gather(database, groups, limit=10, weigh=lambda item: item)
+    assert await asyncio.gather(*(gather.add(item) for item in (4, 6, 1, 12, 2))) == [40, 60, 10, 120, 20]
+    assert groups.written == [[4, 6], [1], [12], [2]], "what is heavier goes alone"
+
+
 async def test_who_goes_on_when_something_is_put_belongs_to_the_same_commit(database: Database):
     """A place of the window changes hands: the record that frees it and the next claim are one transaction."""
     groups = Groups()
