@@ -13,11 +13,10 @@ _WORTH_CUTTING = 2048  # members: what a batch costs by itself hardly depends on
 def batch_size(waves: Sequence[WaveSpec], most: int) -> int:
     """Members of each batch of an appeal, `most` at most: a 16th of its largest wave, and not below 2,048.
 
-    Of a wave without a size nobody knows how many it will ask.
+    A wave without a size counts as large enough: nobody knows how many it will ask.
     """
-    sizes = [wave.size for wave in waves]
-    largest = max((size for size in sizes if size is not None), default=0)
-    return most if None in sizes else min(most, max(_WORTH_CUTTING, -(-largest // _PARTS)))
+    largest = max(wave.size or most * _PARTS for wave in waves)
+    return min(most, max(_WORTH_CUTTING, -(-largest // _PARTS)))
 
 
 class BatchName(NamedTuple):

@@ -10,12 +10,12 @@ from collections.abc import Collection
 
 from notifiers.granting import granted
 from notifiers.ports import Window
+from schemas.base import LARGEST_BATCH
 from streams.errors import Busy
 
 # In one claim: what a gateway takes in half a second, so that the board moves while a slow one is at work; and no more than
-# so many members, for when the machine itself dies nobody knows how far a claim has come.
+# the largest batch, for when the machine itself dies nobody knows how far a claim has come.
 _SECONDS = 0.5
-_MEMBERS = 8192
 _READY = 2  # claims beside the one whose messages leave: one is ready, one on its way to the disk
 
 
@@ -50,7 +50,7 @@ class Ahead:
         window = self._window
         while self._waiting:
             wanted, _, waiter = self._waiting[0]
-            places = round(min(wanted, _MEMBERS, max(window.limit, window.pace * _SECONDS)))
+            places = round(min(wanted, LARGEST_BATCH, max(window.limit, window.pace * _SECONDS)))
             if self._taken > window.limit + places * _READY:
                 return
             self._waiting.popleft()
