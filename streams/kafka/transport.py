@@ -44,21 +44,42 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]
         async for tp, message in super().getmany(timeout):
             if tp in ahead:
                 continue
-            due = self._due.get(tp, message.offset)
-            # What is not there when it has been asked for again the log no longer has.
-            if message.offset > due and self._gone_back.get(tp) != due:
-                LOG.error("events were skipped: going back", topic=tp.topic, partition=tp.partition, due=due)
-                SKIPPED.labels(topic=tp.topic).inc(message.offset - due)
+            if self._skipped(tp, message.offset):
                 ahead.add(tp)
-                with suppress(
-                    aiokafka.IllegalStateError, TimeoutError
-                ):  # of a partition that has just been taken from us, or later
-                    await self.seek_wait({tp: due})
-                    self._gone_back[tp] = due
+                await self._go_back(tp, message.offset)
                 continue
-            self._due[tp] = max(due, message.offset + 1)
+            self._due[tp] = max(self._due.get(tp, 0), message.offset + 1)
             self._first.setdefault(tp, message.offset)
             yield tp, message
+        if self.flow_active and not self.should_stop:
+            # What was dropped at the end of a partition no later event would tell of.
+            for tp in tuple(self._due):
+                fetched = self._fetched(tp)
+                if fetched is not None and self._skipped(tp, fetched):
+                    await self._go_back(tp, fetched)
+
+    def _skipped(self, tp: TP, offset: int) -> bool:
+        """Whether others are due before this one.  Those that are not there when they have been asked for again the log no
+        longer has.
+        """  # noqa: D205
+        due = self._due.get(tp, offset)
+        return offset > due and self._gone_back.get(tp) != due
+
+    def _fetched(self, tp: TP) -> int | None:
+        """The offset up to which everything has been fetched; none for a partition that is no longer ours."""
+        subscription = self._thread._ensure_consumer()._subscription  # noqa: SLF001 - `position` would be awaited in another thread
+        if not subscription.is_assigned(tp):
+            return None
+        return subscription.subscription.assignment.state_value(tp)._position  # type: ignore[no-any-return]  # noqa: SLF001
+
+    async def _go_back(self, tp: TP, offset: int) -> None:
+        due = self._due[tp]
+        LOG.error("events were skipped: going back", topic=tp.topic, partition=tp.partition, due=due)
+        SKIPPED.labels(topic=tp.topic).inc(offset - due)
+        # The partition may just have been taken from us; else it is tried again.
+        with suppress(aiokafka.IllegalStateError, TimeoutError):
+            await self.seek_wait({tp: due})
+            self._gone_back[tp] = due
 
     def _new_offset(self, tp: TP) -> int | None:
         """Where nothing is committed Faust would go by whatever is acknowledged first, also by what came before a rebalance."""

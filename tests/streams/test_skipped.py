@@ -21,7 +21,6 @@ from tests.streams.contract import Case
 
 pytestmark = pytest.mark.kafka
 PATIENCE = 60
-ANSWERED = 1.2  # seconds after which no request is under way that Faust began before its flow was held up
 
 
 @dataclass
@@ -72,8 +71,8 @@ async def following(kafka_server: KafkaBroker, tmp_path: Path) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def flow_held_up(consumer: Any) -> AsyncIterator[None]:
-    """As during a rebalance.  What Faust has asked for just before is dropped when it comes."""
+async def flow_held_up(consumer: Any) -> AsyncIterator[asyncio.Event]:
+    """As during a rebalance.  What Faust has asked for just before is dropped when it comes, and then the event is set."""
     asked, dropped = asyncio.Event(), asyncio.Event()
     ask, seek = consumer._getmany, consumer.perform_seek
 
@@ -89,16 +88,19 @@ async def flow_held_up(consumer: Any) -> AsyncIterator[None]:
     await asyncio.wait_for(asked.wait(), PATIENCE)
     await asyncio.sleep(0.1)  # until the other thread waits
     consumer.stop_flow()
-    yield
+    yield dropped
     await asyncio.wait_for(dropped.wait(), PATIENCE)
     consumer.resume_flow()
 
 
-async def take_away(consumer: Any, tp: TP) -> int:
-    """Fetch what is there and drop it; how much it was."""
+async def take_away(consumer: Any, tp: TP, count: int) -> None:
+    """Fetch so many and drop them."""
     thread = consumer._thread
     fetcher = thread._ensure_consumer()._fetcher
-    return len((await thread.call_thread(fetcher.fetched_records, {tp}, timeout=PATIENCE))[tp])
+    taken = 0
+    while taken < count:
+        taken += len((await thread.call_thread(fetcher.fetched_records, {tp}, timeout=PATIENCE))[tp])
+    assert taken == count
 
 
 async def test_what_is_dropped_before_the_first_commit_comes_again(following: Following):
@@ -118,11 +120,10 @@ async def test_what_is_dropped_after_a_commit_comes_again(following: Following):
 async def lose(following: Following, *names: str) -> None:
     """Publish these, fetch them and drop them."""
     consumer = following.app.consumer
-    consumer.stop_flow()
-    await asyncio.sleep(ANSWERED)
-    await following.publish(*names)
-    assert await take_away(consumer, following.tp) == len(names)
-    consumer.resume_flow()
+    async with flow_held_up(consumer) as dropped:
+        await asyncio.wait_for(dropped.wait(), PATIENCE)  # and Faust has gone back, and asks for nothing more
+        await following.publish(*names)
+        await take_away(consumer, following.tp, len(names))
 
 
 @pytest.mark.parametrize("before", [(), ("1", "2")], ids=["nothing-committed", "some-committed"])
@@ -140,9 +141,18 @@ async def test_what_was_fetched_and_lost_is_asked_for_again_when_more_comes(
     await following.until_committed(len(before) + 4)
 
 
+async def test_what_was_lost_at_the_end_is_asked_for_again_though_nothing_more_comes(following: Following):
+    await following.publish("1")
+    await following.until_committed(1)
+    await lose(following, "lost-1", "lost-2")
+
+    await following.until_got("1", "lost-1", "lost-2")
+    await following.until_committed(3)
+
+
 async def test_what_could_not_be_asked_for_again_is_asked_for_the_next_time(following: Following):
     await following.publish("1")
-    await following.until_got("1")
+    await following.until_committed(1)
     await lose(following, "lost")
     consumer = following.app.consumer
     seek, refused = consumer.seek_wait, asyncio.Event()
