@@ -1,5 +1,6 @@
 """Fixtures that every folder of tests may ask for: real servers, started once for the whole run."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ from tests.needs import missing
 from tests.servers.kafka import KafkaBroker
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerMissing
+
+# A terminal is as wide as a test says: with two test processes the first leaves its own measures to the others.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("muster", deadline=None)

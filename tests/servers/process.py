@@ -19,6 +19,12 @@ _GUARD = 'read -r _; kill -s "$1" -- "-$0" 2>/dev/null'
 
 _START_SECONDS = 120  # a JVM on a busy machine has been seen to take 40
 
+# A server that a test takes away must find its port free when it comes back.  A port from the kernel's own range may by
+# then be some client's; a client that tries it again and again may even get connected to itself.  Of two test processes
+# side by side each has every other port, and a port that was given once may only be waiting for its server.
+_PORTS = range(15_000, 32_000)
+_GIVEN: set[int] = set()
+
 
 class ServerMissing(Exception):
     """What a server needs is not installed here; the text says how to install it."""
@@ -30,13 +36,18 @@ class ServerFailed(Exception):
 
 def free_port() -> int:
     """A port of 127.0.0.1 on which nobody listens just now, and that the kernel gives to nobody by itself."""
-    # A server that a test takes away must find its port free when it comes back.  A port from the kernel's own range
-    # may by then be some client's; a client that tries it again and again may even get connected to itself.
-    for port in random.SystemRandom().sample(range(15_000, 32_000), 200):
+    ours = _PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) :: _test_processes()]
+    for port in random.SystemRandom().sample(ours, len(ours)):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
-    raise ServerFailed("no free port found in 200 tries")
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
+    raise ServerFailed(f"none of {len(ours)} ports is free")
+
+
+def _test_processes() -> int:
+    return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 @dataclass(frozen=True, slots=True)
