@@ -18,11 +18,12 @@ from agents.gather import Gather
 from agents.papers import Papers
 from agents.replies import OnAnswer, Read, Unread, read_all
 from agents.routes import post
-from notifiers.ports import Incoming, Receipt, Receipts
+from notifiers.ports import Bodies, Incoming, Receipt
 from registry import addresses, outbox, receipts, replies
 from registry.database import Database
 from registry.errors import NotFound
 from registry.receipts import RawReceipts
+from registry.receipts import Unread as UnreadReceipts
 from registry.replies import Push, Received
 from schemas.dispatch import AnswerReply
 from schemas.replies import ReplyReceived
@@ -56,7 +57,7 @@ class Arrived:
 
 
 class Inbound:
-    """`on_incoming` and `on_receipt` of one channel.  Both return after the commit.
+    """`on_incoming`, `on_receipt` and `on_receipts` of one channel.  All return after the commit.
 
     A reply is read in the transaction that stores it: whoever hears that it arrived may rely on its effect.
     """
@@ -82,6 +83,7 @@ class Inbound:
         self._replies: Gather[Arrived, Read | None] = Gather(database, self._receive, limit=_AT_ONCE, sleep=sleep)
         self._unread: Gather[Arrived, bool] = Gather(database, self._keep, limit=_AT_ONCE, sleep=sleep)
         self._receipts: Gather[list[RawReceipts], None] = Gather(database, self._store)
+        self._unread_receipts: Gather[Sequence[Bodies], None] = Gather(database, self._store_unread)
 
     async def on_incoming(self, incoming: Incoming) -> None:
         # Told to push again, a gateway does so after a minute.  Whoever calls us gives up in its own time; a commit that
@@ -105,18 +107,16 @@ class Inbound:
             self._shortcut.send(read.acknowledgement, partition)
 
     async def on_receipt(self, receipt: Receipt) -> None:
-        await self.on_receipts([Receipts(receipt, [receipt.gateway_id], [receipt.address])])
+        """Store it if it says what became of the message in the end."""
+        if receipt.final:
+            said = (receipt.state, receipt.error, receipt.reference)
+            await self._receipts.add([RawReceipts(*said, [receipt.gateway_id], [receipt.address])])
+            RECEIPTS.inc()
 
-    async def on_receipts(self, receipts: Sequence[Receipts]) -> None:
-        """Store those that say what became of a message in the end."""
-        final = [
-            RawReceipts(group.said.state, group.said.error, group.said.reference, group.gateway_ids, group.addresses)
-            for group in receipts
-            if group.said.final
-        ]
-        if final:
-            await self._receipts.add(final)
-            RECEIPTS.inc(sum(len(group.gateway_ids) for group in final))
+    async def on_receipts(self, bodies: Sequence[Bodies]) -> None:
+        """Store these as they came: whoever joins them reads them, in a process that has the time."""
+        await self._unread_receipts.add(bodies)
+        RECEIPTS.inc(sum(some.count for some in bodies))
 
     def _receive(self, connection: Connection, arrived: Sequence[Arrived]) -> list[Read | None]:
         return receive(connection, arrived, self._channel, self._now(), shards=self._shards)
@@ -127,6 +127,11 @@ class Inbound:
     def _store(self, connection: Connection, bundles: Sequence[list[RawReceipts]]) -> list[None]:
         receipts.store(connection, bundles, self._now())
         return [None] * len(bundles)
+
+    def _store_unread(self, connection: Connection, brought: Sequence[Sequence[Bodies]]) -> list[None]:
+        unread = [UnreadReceipts(some.size, some.octets) for bodies in brought for some in bodies]
+        receipts.store_unread(connection, unread, self._now())
+        return [None] * len(brought)
 
 
 class OptOutsByLink:

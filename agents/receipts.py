@@ -13,6 +13,7 @@ from functools import partial
 from hashlib import blake2b
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from prometheus_client import Counter
 from sqlalchemy import Connection
@@ -21,17 +22,22 @@ from agents.alone import Ensure, OneAtATime, alone
 from agents.places import PlacedBatch, Places, batches_of
 from agents.routes import post
 from agents.settling import Settle
+from notifiers.ports import Bodies, ReadReceipts
 from registry import ledger, outbox, receipts
 from registry.database import Database
 from registry.ledger import Record
-from registry.receipts import RawReceipts
+from registry.receipts import Bundle, RawReceipts
 from schemas.dispatch import DeliveredBatch, DeliveryReported
 
+LOG = structlog.get_logger("muster.receipts")
 SOURCE = "/muster/receipts"
 JOINED = Counter("muster_receipts_joined_total", "Receipts joined to their members", ["outcome"])
 _DELIVERED, _FAILED = 1, 2
 _RECORDS_AT_ONCE = 64  # as many, and as many bundles, as hold up everybody else for a few milliseconds
 _BUNDLES_AT_ONCE = 48
+_BETWEEN = (
+    0.1  # seconds in which more comes together: each time costs the others the same, however much there is to join
+)
 _KEPT = timedelta(hours=72)  # gateways try no longer to reach a handset, so no receipt comes later
 
 Positions = NDArray[np.int64]
@@ -47,12 +53,14 @@ class JoinReceipts:
         database: Database,
         one_at_a_time: OneAtATime,
         *,
+        read: ReadReceipts,
         now: Callable[[], datetime],
         every: float = 0.25,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
         self._one_at_a_time = one_at_a_time
+        self._read = read
         self._now = now
         self._every = every
         self._sleep = sleep
@@ -65,7 +73,7 @@ class JoinReceipts:
         self._read_records = 0
         self._read_bundles = 0
         self._caught_up = False
-        self._waiting: dict[int, list[RawReceipts]] = {}  # by bundle: what matches nothing yet
+        self._waiting: dict[int, Sequence[RawReceipts]] = {}  # by bundle: what matches nothing yet
         self._wanted: dict[str, int] = {}  # the bundle in which the receipt with this gateway id waits
         self._found: set[int] = set()  # bundles that wait for something that we know meanwhile
 
@@ -77,36 +85,52 @@ class JoinReceipts:
         self._forget()  # another joiner may have joined what waited here
         while True:
             await ensure_alone()
-            worked = await self.join()
+            looked_at = await self.join()
             await self._settle_uncertain()
-            if not worked:
-                await self._sleep(self._every)
+            if looked_at < _BUNDLES_AT_ONCE:
+                await self._sleep(_BETWEEN if looked_at else self._every)
 
-    async def join(self) -> bool:
-        """Join what can be joined now; whether there was anything new."""
+    async def join(self) -> int:
+        """Join what can be joined now; how many bundles there were to look at."""
         self._grow_old()
         since = self._now() - _KEPT
-        read = partial(receipts.after, number=self._read_bundles, limit=_BUNDLES_AT_ONCE, since=since)
-        fresh = {bundle.number: bundle.receipts for bundle in await self._database.read(read)}
+        after = partial(receipts.after, number=self._read_bundles, limit=_BUNDLES_AT_ONCE, since=since)
+        fresh = {bundle.number: self._receipts(bundle) for bundle in await self._database.read(after)}
         if fresh or self._waiting:
             await self._learn(since)
         looked_at = fresh | {number: self._waiting[number] for number in self._found}
         if not looked_at:
-            return False
+            return 0
         told, joined, left = self._match(looked_at)
-        if told:
-            await self._database.write(partial(self._write, told=told, left=left, step=_digest(joined)))
+        changed = {number: rest for number, rest in left.items() if rest is not looked_at[number]}
+        if changed:
+            await self._database.write(partial(self._write, told=told, left=changed, step=_digest(joined)))
             JOINED.labels(outcome="matched").inc(sum(len(places) for _, places in told))
         # Only what has been committed is forgotten: a database that was away finds everything as it was.
-        for group in joined:
-            self._places.joined(group.gateway_ids)
+        for group, (_, places) in zip(joined, told, strict=True):
+            self._places.joined(group.gateway_ids, places)
             if self._wanted:
                 for gateway_id in group.gateway_ids:
                     self._wanted.pop(gateway_id, None)
         self._keep_waiting(left)
         self._found.clear()
         self._read_bundles = max(self._read_bundles, *fresh, 0)
-        return True
+        return len(looked_at)
+
+    def _receipts(self, bundle: Bundle) -> list[RawReceipts]:
+        """Those of its receipts that say what became of a message in the end."""
+        if bundle.unread is None:
+            return bundle.receipts
+        bodies = Bodies(*bundle.unread)
+        groups = self._read([bodies])
+        if unreadable := bodies.count - sum(len(group.gateway_ids) for group in groups):
+            JOINED.labels(outcome="unreadable").inc(unreadable)
+            LOG.warning("receipts name no message or no state", receipts=unreadable)
+        return [
+            RawReceipts(group.said.state, group.said.error, group.said.reference, group.gateway_ids, group.addresses)
+            for group in groups
+            if group.said.final
+        ]
 
     async def _settle_uncertain(self) -> None:
         """What waits for a message whose answer never came, and is about somebody uncertain, waits no more."""
@@ -117,7 +141,7 @@ class JoinReceipts:
         )
         if not settled:
             return
-        left: dict[int, list[RawReceipts]] = {}
+        left: dict[int, Sequence[RawReceipts]] = {}
         for number, bundle in self._waiting.items():
             rest = [group.only([one not in settled for one in group.each()]) for group in bundle]
             if [len(group.gateway_ids) for group in rest] != [len(group.gateway_ids) for group in bundle]:
@@ -160,26 +184,30 @@ class JoinReceipts:
 
     def _match(
         self, bundles: Mapping[int, Sequence[RawReceipts]]
-    ) -> tuple[Told, list[RawReceipts], dict[int, list[RawReceipts]]]:
-        """What has found its messages: as told, and as it came; and what of each bundle still waits."""
+    ) -> tuple[Told, list[RawReceipts], dict[int, Sequence[RawReceipts]]]:
+        """What has found its messages: as told, and as it came; and what of each bundle still waits, the bundle itself if all."""
         told: Told = []
         joined: list[RawReceipts] = []
-        left: dict[int, list[RawReceipts]] = {}
+        left: dict[int, Sequence[RawReceipts]] = {}
         for number, bundle in bundles.items():
-            rest = left[number] = []
+            rest: list[RawReceipts] = []
+            before = len(told)
             for group in bundle:
                 state = _DELIVERED if group.state == "DELIVRD" else _FAILED
                 places = self._places.find(group.gateway_ids)
                 known = [place for place in places if place is not None]
+                if not known:
+                    rest.append(group)
+                    continue
                 if len(known) < len(places):
                     rest.append(group.only([place is None for place in places]))
                     group = group.only([place is not None for place in places])  # noqa: PLW2901 - the rest of it
-                if known:
-                    joined.append(group)
-                    told.append((state, known))
+                joined.append(group)
+                told.append((state, known))
+            left[number] = bundle if bundle and len(told) == before else rest
         return told, joined, left
 
-    def _keep_waiting(self, left: Mapping[int, list[RawReceipts]]) -> None:
+    def _keep_waiting(self, left: Mapping[int, Sequence[RawReceipts]]) -> None:
         for number, rest in left.items():
             if rest:
                 self._waiting[number] = rest
@@ -190,7 +218,7 @@ class JoinReceipts:
     def _write(
         self, connection: Connection, *, told: Told, left: Mapping[int, Sequence[RawReceipts]], step: str
     ) -> None:
-        by_batch = self._by_batch(told)
+        by_batch = self._by_batch(told) if told else {}
         known = receipts.states(connection, [batch.id for batch in by_batch])
         rows: list[tuple[str, str, int, bytes]] = []
         counted: list[tuple[PlacedBatch, int, int]] = []

@@ -6,7 +6,6 @@ about the carrier.  Numbers of 179 belong to nobody: made-up members have them.
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Final
 
 _COUNTRY: Final = "+86"
@@ -34,12 +33,11 @@ def mobile_of(text: str) -> str | None:
     return _COUNTRY + national if _NATIONAL.fullmatch(national) else None
 
 
-def mobiles_of(nationals: Sequence[str]) -> list[str] | None:
-    """Many at once: the numbers of these, each of which must be 11 plain digits; none if any is not."""
-    together = "\n".join(nationals)
-    if not _NATIONALS.fullmatch(together):
+def mobiles_of(nationals: str) -> list[str] | None:
+    """Many at once: the numbers of these lines, each of which must be 11 plain digits; none if any is not."""
+    if not _NATIONALS.fullmatch(nationals):
         return None
-    return (_COUNTRY + together.replace("\n", "\n" + _COUNTRY)).split("\n")
+    return (_COUNTRY + nationals.replace("\n", "\n" + _COUNTRY)).split("\n")
 
 
 def is_made_up(mobile: str) -> bool:

@@ -17,13 +17,15 @@ from functools import partial
 
 import structlog
 from prometheus_client import Counter
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, SecretStr
 
 from agents.receipts import JOINED, JoinReceipts
 from agents.settling import SETTLED
 from muster.clock import AppealClock, real_now
 from muster.logs import set_up_logs
 from muster.settings import Settings
+from notifiers.smpp.receipt_tables import ReceiptReader
+from notifiers.sms import SMSSettings
 from registry.database import Database
 from registry.locks import one_at_a_time
 from schemas.base import Contract
@@ -31,7 +33,7 @@ from schemas.base import Contract
 LOG = structlog.get_logger("muster.joining")
 _AGAIN_AFTER = 1.0  # seconds
 _TELL_EVERY = 1.0  # seconds between two reports of what was counted
-_POLITENESS = 5  # nice: where processors are short, sending goes first
+_POLITENESS = 15  # nice: where processors are short, sending goes first
 # Counted there, shown by the worker.
 _COUNTED: dict[str, Counter] = {"joined": JOINED, "settled": SETTLED}
 
@@ -40,6 +42,7 @@ class Brief(Contract):
     """What the process is told in its first line of input; a password in it is in no list of processes."""
 
     database: str
+    sms: SMSSettings  # less its password
     start: AwareDatetime
     speed: float
     log_level: str
@@ -53,7 +56,11 @@ async def join_beside(settings: Settings) -> None:
     """Keep the process running until cancelled.  Raises `JoiningBroken`."""
     clock = settings.clock
     brief = Brief(
-        database=settings.database, start=clock.start or real_now(), speed=clock.speed, log_level=settings.log_level
+        database=settings.database,
+        sms=settings.sms.model_copy(update={"password": SecretStr("")}),
+        start=clock.start or real_now(),
+        speed=clock.speed,
+        log_level=settings.log_level,
     )
     while True:
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE)
@@ -98,7 +105,8 @@ def main() -> None:
 async def _join(brief: Brief) -> None:
     clock = AppealClock(brief.start, brief.speed)
     with Database(brief.database) as database:
-        joining = JoinReceipts(database, partial(one_at_a_time, database, "receipts"), now=clock.now)
+        alone, read = partial(one_at_a_time, database, "receipts"), ReceiptReader(brief.sms).read
+        joining = JoinReceipts(database, alone, read=read, now=clock.now)
         tasks = [asyncio.create_task(work) for work in (joining.run(), _tell(), asyncio.to_thread(sys.stdin.read))]
         done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in others:

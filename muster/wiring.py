@@ -261,7 +261,6 @@ async def _open_channels(
         parts.settings.sms,
         metrics,
         on_incoming=precedence.served(texts.on_incoming),
-        on_receipt=texts.on_receipt,
         on_receipts=texts.on_receipts,
     )
     await stack.enter_async_context(sms)

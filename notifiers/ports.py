@@ -118,6 +118,25 @@ class Receipts:
     addresses: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Messages of one size as their protocol words them, one after the other."""
+
+    size: int  # octets of each
+    octets: bytes
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        return cls(len(body), body)
+
+    @property
+    def count(self) -> int:
+        return len(self.octets) // self.size
+
+    def each(self) -> list[bytes]:
+        return [self.octets[place : place + self.size] for place in range(0, len(self.octets), self.size)]
+
+
 # Those of these members who must not be written to any more, asked like `may_send`; what they want may have changed since.
 Silent = Callable[[Sequence[int]], Collection[int]]
 
@@ -127,10 +146,13 @@ def nobody(_members: Sequence[int]) -> Collection[int]:
     return ()
 
 
+# Receipts in groups that say the same.  Those that name no message or no state are left out.
+ReadReceipts = Callable[[Sequence[Bodies]], Sequence[Receipts]]
+
 # All are awaited before the gateway is told "received": whoever implements them commits first.
 OnIncoming = Callable[[Incoming], Awaitable[None]]
 OnReceipt = Callable[[Receipt], Awaitable[None]]
-OnReceipts = Callable[[Sequence[Receipts]], Awaitable[None]]
+OnReceipts = Callable[[Sequence[Bodies]], Awaitable[None]]  # by the hundred thousand: unread, for a `ReadReceipts`
 
 
 class Progress(Protocol):

@@ -14,7 +14,6 @@ from decisions.segments import TextTooLong
 from notifiers.ports import (
     Letter,
     OnIncoming,
-    OnReceipt,
     OnReceipts,
     Outcome,
     Outcomes,
@@ -72,8 +71,7 @@ class SMSNotifier:
         metrics: SMSMetrics,
         *,
         on_incoming: OnIncoming,
-        on_receipt: OnReceipt,
-        on_receipts: OnReceipts | None = None,
+        on_receipts: OnReceipts,
         timing: Timing | None = None,
     ) -> None:
         timing = timing or Timing()
@@ -88,7 +86,6 @@ class SMSNotifier:
         self._inbound = Inbound(
             settings,
             on_incoming=on_incoming,
-            on_receipt=on_receipt,
             on_receipts=on_receipts,
             metrics=metrics,
             timing=timing,

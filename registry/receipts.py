@@ -32,13 +32,16 @@ from registry.metadata import METADATA
 from registry.turns import take_turn
 from registry.upserts import replacing
 
-# A row holds the receipts that one read of the gateway's link brought: they come by the hundred thousand.
+# A row holds the receipts that one read of the gateway's link brought: they come by the hundred thousand.  Either they have
+# been read, or their octets are kept as they came.
 RAW = Table(
     "receipts",
     METADATA,
     Column("number", Number, primary_key=True, autoincrement=True),
     Column("received_at", Moment, nullable=False),
-    Column("receipts", Text, nullable=False),  # JSON: a list of lists in the order of `RawReceipts`
+    Column("receipts", Text, nullable=False),  # JSON: a list of lists in the order of `RawReceipts`; empty while unread
+    Column("size", Integer),  # octets of each, while unread
+    Column("octets", LargeBinary),
     sqlite_autoincrement=True,
 )
 
@@ -83,23 +86,33 @@ class RawReceipts(NamedTuple):
         )
 
 
+class Unread(NamedTuple):
+    """Receipts as the gateway worded them: messages of `size` octets, one after the other."""
+
+    size: int
+    octets: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Receipts that came together and are not joined yet."""
+    """Receipts that came together and are not joined yet: as they were read, or unread."""
 
     number: int
     receipts: list[RawReceipts]
+    unread: Unread | None = None
 
 
 # Statements that are executed for every read of a link are put together once.
 _STORE = insert(RAW)
 _AFTER = (
-    select(RAW.c.number, RAW.c.receipts)
+    select(RAW.c.number, RAW.c.receipts, RAW.c.size, RAW.c.octets)
     .where(RAW.c.number > bindparam("after"), RAW.c.received_at >= bindparam("since"))
     .order_by(RAW.c.number)
     .limit(bindparam("limit", type_=Integer))
 )
-_KEEP = update(RAW).where(RAW.c.number == bindparam("kept")).values(receipts=bindparam("receipts"))
+_KEEP = (
+    update(RAW).where(RAW.c.number == bindparam("kept")).values(receipts=bindparam("receipts"), size=None, octets=None)
+)
 
 
 @cache
@@ -115,16 +128,31 @@ def _states(dialect_name: str) -> Select[Any]:
 
 def store(connection: Connection, bundles: Sequence[Sequence[RawReceipts]], at: datetime) -> None:
     """Keep these until they are joined."""
-    if bundles:
+    _insert(connection, [{"received_at": at, "receipts": to_json(bundle).decode()} for bundle in bundles])
+
+
+def store_unread(connection: Connection, unread: Sequence[Unread], at: datetime) -> None:
+    """Keep these until somebody has read and joined them."""
+    rows = [{"received_at": at, "receipts": "", "size": some.size, "octets": some.octets} for some in unread]
+    _insert(connection, rows)
+
+
+def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
         # Numbers must appear in their order: who has read up to one would never see a smaller one that commits later.
         take_turn(connection, "receipts")
-        connection.execute(_STORE, [{"received_at": at, "receipts": to_json(bundle).decode()} for bundle in bundles])
+        connection.execute(_STORE, rows)
 
 
 def after(connection: Connection, number: int, limit: int, since: datetime) -> list[Bundle]:
     """Bundles in the order of arrival: at most `limit` with higher numbers that came at that moment or later."""
     rows = connection.execute(_AFTER, {"after": number, "since": since, "limit": limit})
-    return [Bundle(row.number, list(map(RawReceipts._make, from_json(row.receipts)))) for row in rows]
+    return [
+        Bundle(row.number, [], Unread(row.size, bytes(row.octets)))
+        if row.octets is not None
+        else Bundle(row.number, list(map(RawReceipts._make, from_json(row.receipts))))
+        for row in rows
+    ]
 
 
 def keep_only(connection: Connection, left: Mapping[int, Sequence[RawReceipts]]) -> None:

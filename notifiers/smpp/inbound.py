@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Sequence
 
 import structlog
 
-from notifiers.ports import Incoming, OnIncoming, OnReceipt, OnReceipts, Receipts
+from notifiers.ports import Bodies, Incoming, OnIncoming, OnReceipts
 from notifiers.smpp.codec import ShortMessage
 from notifiers.smpp.incoming import PartOf, Words, decode_words, member_address, slot_of, words_of
 from notifiers.smpp.metrics import Brought, SMSMetrics
 from notifiers.smpp.reassembly import Collection, Reassembly
-from notifiers.smpp.receipt_tables import Bodies, ReceiptReader
 from notifiers.smpp.receipts import is_receipt
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.timing import Timing
@@ -28,17 +27,14 @@ class Inbound:
         settings: SMSSettings,
         *,
         on_incoming: OnIncoming,
-        on_receipt: OnReceipt,
-        on_receipts: OnReceipts | None = None,
+        on_receipts: OnReceipts,
         metrics: SMSMetrics,
         timing: Timing,
     ) -> None:
         self._settings = settings
         self._on_incoming = on_incoming
-        self._on_receipt = on_receipt
-        self._on_receipts = on_receipts or self._one_by_one
+        self._on_receipts = on_receipts
         self._metrics = metrics
-        self._receipts = ReceiptReader(settings)
         self._timing = timing
         self._reassembly = Reassembly(settings.part_seconds, self._overdue, timing)
         self._saving: set[asyncio.Task[object]] = set()
@@ -63,22 +59,8 @@ class Inbound:
 
     async def receive_receipts(self, bodies: Sequence[Bodies]) -> Status:
         """Like `receive`, for receipts that came together: they are committed together or pushed again together."""
-        receipts = self._receipts.read(bodies)
-        read = sum(len(group.gateway_ids) for group in receipts)
-        self._metrics.brought(Brought.RECEIPT, read)
-        if unreadable := sum(some.count for some in bodies) - read:
-            # Pushing them again would not make them any clearer.
-            self._metrics.brought(Brought.UNREADABLE, unreadable)
-            LOG.warning("receipts name no message or no state", receipts=unreadable)
-        return await self._commit(self._on_receipts(receipts)) if receipts else Status.ROK
-
-    async def _one_by_one(self, receipts: Sequence[Receipts]) -> None:
-        each = [
-            group.said._replace(gateway_id=gateway_id, address=address)
-            for group in receipts
-            for gateway_id, address in zip(group.gateway_ids, group.addresses, strict=True)
-        ]
-        await asyncio.gather(*(self._on_receipt(receipt) for receipt in each))
+        self._metrics.brought(Brought.RECEIPT, sum(some.count for some in bodies))
+        return await self._commit(self._on_receipts(bodies))
 
     async def _part(self, message: ShortMessage, words: Words, part: PartOf) -> Status:
         """Parts are answered together, once the whole is committed.

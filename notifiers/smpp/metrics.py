@@ -17,7 +17,6 @@ class Brought(StrEnum):
     PART = "part"
     INCOMPLETE = "incomplete"  # parts of a long message whose others never came
     RECEIPT = "receipt"
-    UNREADABLE = "unreadable"
     NOT_COMMITTED = "not-committed"  # the gateway was asked to push again
 
 

@@ -8,10 +8,11 @@ from typing import Any, Final, Protocol, cast
 import numpy as np
 import structlog
 
+from notifiers.ports import Bodies
 from notifiers.smpp.codec import HEADER, HEADER_SIZE, LARGEST_PDU, ProtocolError, ShortMessage, pdu, pdus_of
 from notifiers.smpp.flight import Flight, Flights, clean_run
 from notifiers.smpp.metrics import SMSMetrics
-from notifiers.smpp.receipt_tables import Bodies, Run, receipt_run
+from notifiers.smpp.receipt_tables import Run, receipt_run
 from notifiers.smpp.receipts import is_receipt_body
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.shipment import Fate, Shipment

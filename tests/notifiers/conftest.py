@@ -1,14 +1,15 @@
 """A scripted gateway, and the channel bound to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from notifiers.ports import Incoming, Letter, Receipt
+from notifiers.ports import Bodies, Incoming, Letter, OnReceipts, Receipt
+from notifiers.smpp.receipt_tables import ReceiptReader
 from notifiers.smpp.settings import SMSSettings
 from notifiers.smpp.timing import Timing
 from notifiers.sms import SMSMetrics, SMSNotifier
@@ -60,9 +61,19 @@ class Desk:
         await self._commit()
         self.incoming.append(incoming)
 
-    async def on_receipt(self, receipt: Receipt) -> None:
-        await self._commit()
-        self.receipts.append(receipt)
+    def on_receipts(self, settings: SMSSettings) -> OnReceipts:
+        """Reads them as whoever joins them would, with the settings of their gateway."""
+        reader = ReceiptReader(settings)
+
+        async def on_receipts(bodies: Sequence[Bodies]) -> None:
+            await self._commit()
+            self.receipts += [
+                group.said._replace(gateway_id=gateway_id, address=address)
+                for group in reader.read(bodies)
+                for gateway_id, address in zip(group.gateway_ids, group.addresses, strict=True)
+            ]
+
+        return on_receipts
 
     async def _commit(self) -> None:
         self.began.set()
@@ -93,11 +104,12 @@ async def channel(smsc: SMSC, desk: Desk, registry: CollectorRegistry) -> AsyncI
     async with AsyncExitStack() as stack:
 
         async def open_channel(**settings: object) -> SMSNotifier:
+            account = SMSSettings(**{**QUICK, "port": smsc.port, **settings})
             notifier = SMSNotifier(
-                SMSSettings(**{**QUICK, "port": smsc.port, **settings}),
+                account,
                 SMSMetrics(registry),
                 on_incoming=desk.on_incoming,
-                on_receipt=desk.on_receipt,
+                on_receipts=desk.on_receipts(account),
                 timing=Timing(chance=lambda: 0.5),
             )
             return await stack.enter_async_context(notifier)

@@ -52,12 +52,10 @@ async def bound(jsmpp: JsmppGateway, desk: Desk, registry: CollectorRegistry) ->
     async with AsyncExitStack() as stack:
 
         async def open_channel(**settings: object) -> SMSNotifier:
+            ours = account(jsmpp, **settings)
             return await stack.enter_async_context(
                 SMSNotifier(
-                    account(jsmpp, **settings),
-                    SMSMetrics(registry),
-                    on_incoming=desk.on_incoming,
-                    on_receipt=desk.on_receipt,
+                    ours, SMSMetrics(registry), on_incoming=desk.on_incoming, on_receipts=desk.on_receipts(ours)
                 )
             )
 
@@ -146,8 +144,9 @@ async def test_the_gateway_tells_that_it_lives(jsmpp: JsmppGateway, bound: Open,
 
 async def test_a_link_ends_with_unbind_and_its_answer(jsmpp: JsmppGateway, desk: Desk) -> None:
     unbound = jsmpp.pdus("Sending").count((RESPONSE | UNBIND, 0))
+    ours = account(jsmpp)
     notifier = SMSNotifier(
-        account(jsmpp), SMSMetrics(CollectorRegistry()), on_incoming=desk.on_incoming, on_receipt=desk.on_receipt
+        ours, SMSMetrics(CollectorRegistry()), on_incoming=desk.on_incoming, on_receipts=desk.on_receipts(ours)
     )
     await notifier.check()
     assert jsmpp.pdus("Sending").count((RESPONSE | UNBIND, 0)) == unbound + 1
@@ -155,11 +154,9 @@ async def test_a_link_ends_with_unbind_and_its_answer(jsmpp: JsmppGateway, desk:
 
 @pytest.mark.parametrize(("wrong", "status"), [({"system_id": "other"}, 0x0F), ({"password": "wrong"}, 0x0E)])
 async def test_a_refused_bind_says_why(jsmpp: JsmppGateway, desk: Desk, wrong: dict[str, str], status: int) -> None:
+    ours = account(jsmpp, **wrong)
     notifier = SMSNotifier(
-        account(jsmpp, **wrong),
-        SMSMetrics(CollectorRegistry()),
-        on_incoming=desk.on_incoming,
-        on_receipt=desk.on_receipt,
+        ours, SMSMetrics(CollectorRegistry()), on_incoming=desk.on_incoming, on_receipts=desk.on_receipts(ours)
     )
     with pytest.raises(BindRefused) as refused:
         await notifier.check()

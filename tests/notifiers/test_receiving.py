@@ -102,12 +102,12 @@ async def test_a_receipt_that_comes_twice_is_passed_on_twice(smsc, channel, desk
     assert [got.gateway_id for got in desk.receipts] == ["42", "42"]
 
 
-async def test_an_unreadable_receipt_is_acknowledged_and_counted(smsc, channel, desk, metric):
+async def test_an_unreadable_receipt_is_acknowledged_and_passed_on_to_whoever_reads_it(smsc, channel, desk, metric):
     await channel()
     await smsc.until_bound()
     assert await smsc.line.deliver(from_ann(b"nonsense", esm_class=0x04)) == Status.ROK
     assert not desk.receipts
-    assert metric("delivered_total", what="unreadable") == 1
+    assert metric("delivered_total", what="receipt") == 1
 
 
 async def test_receipts_that_come_together_are_all_answered(smsc, channel, desk, metric):
