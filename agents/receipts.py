@@ -31,7 +31,11 @@ from schemas.dispatch import DeliveredBatch, DeliveryReported
 
 LOG = structlog.get_logger("muster.receipts")
 SOURCE = "/muster/receipts"
-JOINED = Counter("muster_receipts_joined_total", "Receipts joined to their members", ["outcome"])
+JOINED = Counter(
+    "muster_receipts_joined_total",
+    "Receipts joined to their members, and those that name no message or no state (`unreadable`)",
+    ["outcome"],
+)
 _DELIVERED, _FAILED = 1, 2
 _RECORDS_AT_ONCE = 64  # as many, and as many bundles, as hold up everybody else for a few milliseconds
 _BUNDLES_AT_ONCE = 48
