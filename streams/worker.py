@@ -9,6 +9,7 @@ import structlog
 
 LOG = structlog.get_logger("muster.worker")
 Service = Callable[[], Awaitable[None]]
+_STOP_SECONDS = 60.0
 
 
 class WorkerBroken(Exception):
@@ -36,22 +37,40 @@ async def run(
         loop.add_signal_handler(number, stop.set)
     running = [asyncio.create_task(_named(service)) for service in services]
     started: list[faust.App] = []
+    # A bug in the first event ends the worker, too: Faust's start would then wait for ever for its streams.
+    starting, over = asyncio.create_task(_start(apps, started)), asyncio.create_task(_until_over(stop, running, apps))
     try:
-        for app in apps:
-            app.finalize()
-            started.append(app)
-            await app.start()
-        ready()
-        await _until_over(stop, running, apps)
+        await asyncio.wait([starting, over], return_when=asyncio.FIRST_COMPLETED)
+        if not over.done():
+            await starting
+            ready()
+        await over
         await finish()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+        starting.cancel()
         for app in reversed(started):
-            await app.stop()
-        for task in running:
+            await _stop(app)
+        for task in (over, *running):
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(starting, over, *running, return_exceptions=True)
+
+
+async def _start(apps: Sequence[faust.App], started: list[faust.App]) -> None:
+    for app in apps:
+        app.finalize()
+        started.append(app)
+        await app.start()
+
+
+async def _stop(app: faust.App) -> None:
+    """A part of it that never answers must not keep a worker from ending that others wait to replace."""
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await app.stop()
+    except TimeoutError:
+        LOG.error("an app did not stop in time and is left as it is", seconds=_STOP_SECONDS)  # noqa: TRY400 - there is no bug to show
 
 
 async def _named(service: Service) -> None:

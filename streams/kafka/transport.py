@@ -28,15 +28,22 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]
         self._first: dict[TP, int] = {}  # delivered since the last seek
 
     async def perform_seek(self) -> None:
-        """To what is committed, and to the beginning where nothing is."""
-        await super().perform_seek()
-        followed = {tp: self._committed_offset[tp] for tp in self.assignment() if not self._is_changelog_tp(tp)}
-        starts = await self.earliest_offsets(*[tp for tp, committed in followed.items() if not committed])
-        if starts:
-            await self.seek_wait(starts)
-        self._due = {tp: committed or starts[tp] for tp, committed in followed.items()}
-        self._gone_back = {}
-        self._first = {}
+        """To what is committed, and to the beginning where nothing is; nothing is handed on meanwhile."""
+        # An app with tables seeks while its flow goes on: what came in between would be taken for what is due.
+        flowed = self.flow_active
+        self.stop_flow()
+        try:
+            await super().perform_seek()
+            followed = {tp: self._committed_offset[tp] for tp in self.assignment() if not self._is_changelog_tp(tp)}
+            starts = await self.earliest_offsets(*[tp for tp, committed in followed.items() if not committed])
+            if starts:
+                await self.seek_wait(starts)
+            self._due = {tp: committed or starts[tp] for tp, committed in followed.items()}
+            self._gone_back = {}
+            self._first = {}
+        finally:
+            if flowed:
+                self.resume_flow()
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
         """What has been fetched; what comes behind skipped events waits until these have been asked for again."""
@@ -80,6 +87,13 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]
         with suppress(aiokafka.IllegalStateError, TimeoutError):
             await self.seek_wait({tp: due})
             self._gone_back[tp] = due
+
+    async def commit_and_end_transactions(self) -> None:
+        """Before it stops.  When the app is broken the thread that commits ends with it, and would never answer: what it has
+        acknowledged lately comes again.
+        """  # noqa: D205
+        if not self.app._crashed.is_set():  # noqa: SLF001 - Faust has no other way to say so
+            await super().commit_and_end_transactions()
 
     def _new_offset(self, tp: TP) -> int | None:
         """Where nothing is committed Faust would go by whatever is acknowledged first, also by what came before a rebalance."""

@@ -23,7 +23,7 @@ MEMBERS, SEED, NEED = 50_000, 13, 9
 SPEED = 400  # the second wave leaves after 7 s, the need is met after some 34 s
 # Members: what a worker has begun it finishes, so that of a few long batches nothing would be left to share.
 BATCH = 512
-RATE = 2_500  # messages a second of one worker, so that the second wave lasts long enough for somebody to join
+RATE = 1_500  # messages a second of one worker: the second wave lasts 20 s, and a worker that joins needs up to ten of them
 
 
 async def test_a_second_worker_joins_during_the_fan_out_and_nothing_is_lost_or_doubled(

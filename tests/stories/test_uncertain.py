@@ -54,14 +54,16 @@ def until(what: Callable[[], object]) -> None:
 def rehearsal(folder: Path, *, receipts: float) -> Iterator[tuple[House, Gateway]]:
     """Members and a gateway that brings this share of the receipts; nobody works yet."""
     clock = {"MUSTER_CLOCK__START": datetime.now(UTC).isoformat(), "MUSTER_CLOCK__SPEED": "30"}
-    house = House(folder / "home", {"MUSTER_SMS__SIMULATOR": "true", "MUSTER_SMS__PORT": str(free_port()), **clock})
+    # The last of them leave when the first have waited so long in vain.
+    gateway = {"MUSTER_SMS__PORT": str(free_port()), "MUSTER_SMS__RESPONSE_SECONDS": "3"}
+    house = House(folder / "home", {"MUSTER_SMS__SIMULATOR": "true", **gateway, **clock})
     table = members_csv(folder / "members.csv", *({"mobile": f"1790000{n:04d}"} for n in range(1, MEMBERS + 1)))
     house.ask("members", "import", str(table))
     http = free_port()
-    gateway = Gateway(f"http://127.0.0.1:{http}")
+    witness = Gateway(f"http://127.0.0.1:{http}")
     words = ("smsc-sim", "--port", house.settings["MUSTER_SMS__PORT"], "--http-port", str(http))
-    with house.running(*words, "--receipts", str(receipts), ready=lambda: page(f"{gateway.url}/health") != ""):
-        yield house, gateway
+    with house.running(*words, "--receipts", str(receipts), ready=lambda: page(f"{witness.url}/health") != ""):
+        yield house, witness
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def test_a_bug_ends_the_worker_and_its_event_comes_again(case: Case):
     case.publish(*numbers(0, 6), partition=0)
 
     with case.worker(broken=("3",)) as first:
-        assert first.wait(seconds=20) != 0
+        assert first.wait(seconds=60) != 0
     with case.worker(broken=()) as second:
         case.wait_for(second, numbers(3, 6))
 

@@ -168,3 +168,14 @@ async def test_what_could_not_be_asked_for_again_is_asked_for_the_next_time(foll
     await following.publish("later-2")
 
     await following.until_got("1", "lost", "later-1", "later-2")
+
+
+async def test_a_broken_app_stops_though_the_thread_that_commits_has_ended(following: Following):
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    following.app.consumer._thread.commit = never
+    await following.publish("1")
+    await following.until_got("1")
+    await following.app.crash(RuntimeError("a bug"))
+    await asyncio.wait_for(following.app.stop(), PATIENCE)
