@@ -39,9 +39,8 @@ JOINED = Counter(
 _DELIVERED, _FAILED = 1, 2
 _RECORDS_AT_ONCE = 64  # as many, and as many bundles, as hold up everybody else for a few milliseconds
 _BUNDLES_AT_ONCE = 48
-_BETWEEN = (
-    0.1  # seconds in which more comes together: each time costs the others the same, however much there is to join
-)
+# Seconds in which more comes together: each time costs the others the same, however much there is to join.
+_BETWEEN = 0.1
 _KEPT = timedelta(hours=72)  # gateways try no longer to reach a handset, so no receipt comes later
 
 Positions = NDArray[np.int64]

@@ -26,12 +26,18 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]
         self._due: dict[TP, int] = {}
         self._gone_back: dict[TP, int] = {}
         self._first: dict[TP, int] = {}  # delivered since the last seek
+        self._flow_stops = 0
+
+    def stop_flow(self) -> None:
+        self._flow_stops += 1
+        super().stop_flow()
 
     async def perform_seek(self) -> None:
         """To what is committed, and to the beginning where nothing is; nothing is handed on meanwhile."""
         # An app with tables seeks while its flow goes on: what came in between would be taken for what is due.
         flowed = self.flow_active
         self.stop_flow()
+        stops = self._flow_stops
         try:
             await super().perform_seek()
             followed = {tp: self._committed_offset[tp] for tp in self.assignment() if not self._is_changelog_tp(tp)}
@@ -42,7 +48,7 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]
             self._gone_back = {}
             self._first = {}
         finally:
-            if flowed:
+            if flowed and stops == self._flow_stops:  # nobody else has stopped it meanwhile
                 self.resume_flow()
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
