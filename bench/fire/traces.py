@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from functools import partial
+from pathlib import Path
 
 from kafka import KafkaAdminClient
 from sqlalchemy import Connection, select
@@ -13,8 +14,9 @@ from registry.ledger import CLAIMS, RECORDS
 from registry.members import MEMBERS
 from registry.outbox import OUTBOX, SEEN
 from registry.replies import REPLIES
+from streams.embedded.store import Store
 from streams.inbox import Raw
-from streams.kafka.tail import read_kafka
+from streams.tail import read_to_end
 from streams.url import EmbeddedLog, parse
 
 _TOPICS = ("inbound", "dispatch-urgent", "appeals", "deliveries")
@@ -25,11 +27,9 @@ async def show_traces(front: Front, mobiles: Collection[str]) -> None:
     if not mobiles:
         return
     log = parse(front.site.settings.log)
-    servers = [] if isinstance(log, EmbeddedLog) else log.servers
-    records = [record for topic in _TOPICS if servers async for record in read_kafka(servers, topic)]
+    records = [record for topic in _TOPICS async for record in read_to_end(front.site.settings.log, topic)]
     _say("held", await front.site.database.read(_rows_of_leases))
-    if servers:
-        _say("committed", _committed(servers))
+    _say("committed", _committed_there(log.path) if isinstance(log, EmbeddedLog) else _committed(log.servers))
     replies = await front.site.database.read(partial(_replies_of, mobiles=mobiles, appeal=front.appeal))
     for reply_id, reply in replies.items():
         _say("reply", reply)
@@ -71,6 +71,18 @@ def _rows_of(connection: Connection, *, reply_id: str) -> list[dict[str, object]
 
 def _rows_of_leases(connection: Connection) -> dict[str, object]:
     return {row.name: f"{row.owner} epoch {row.epoch}" for row in connection.execute(select(LEASES))}
+
+
+def _committed_there(path: Path) -> dict[str, int | None]:
+    store = Store(path)
+    try:
+        return {
+            f"{topic}/{n}": store.committed("muster", topic, n)
+            for topic in _TOPICS
+            for n in range(store.partitions(topic) or 0)
+        }
+    finally:
+        store.close()
 
 
 def _committed(servers: Collection[str]) -> dict[str, int]:
