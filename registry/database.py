@@ -20,6 +20,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from files import sqlite
+from registry.errors import DatabaseUnreachable
 from registry.unreachable import unreachable_named
 from registry.writers import PoolWriter, SQLiteWriter, Work
 
@@ -49,7 +51,8 @@ def open_engine(url: str) -> Engine:
         )
         event.listen(engine, "checkout", partial(_look_at_idle, engine))
         return engine
-    engine = create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True)
+    options = {"timeout": 30, "check_same_thread": False, "factory": sqlite.Connection}
+    engine = create_engine(parsed, connect_args=options, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -80,8 +83,14 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred BEGIN that turns into a write fails at once with "database is locked", in spite of any time-out.
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("reading", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    try:
+        connection.connection.dbapi_connection.take_turn()  # type: ignore[union-attr]
+    except sqlite3.OperationalError as exc:
+        raise DatabaseUnreachable(str(exc)) from exc
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 class Watch:

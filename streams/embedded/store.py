@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from files import sqlite
 from streams.errors import LogUnreachable, NoTopics, WrongVersion
 from streams.partitions import partition_of
 
@@ -68,7 +69,13 @@ class Store:
         self._partitions: dict[str, int] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                path,
+                timeout=_PATIENCE_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=sqlite.Connection,
+            )
         except (sqlite3.Error, OSError) as exc:
             raise LogUnreachable(f"{path}: {exc}") from exc
         try:
@@ -121,13 +128,13 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
-            self._db.execute("begin immediate")
+            self._db.take_turn()
             try:
+                self._db.execute("begin immediate")
                 yield
-                self._db.execute("commit")
+                self._db.commit()
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("rollback")
+                self._db.rollback()
                 raise
         except sqlite3.OperationalError as exc:
             raise LogUnreachable(f"{self.path}: {exc}") from exc

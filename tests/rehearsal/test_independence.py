@@ -9,7 +9,7 @@ import rehearsal
 from rehearsal.handsets import Handsets
 
 FOLDER = Path(rehearsal.__file__).parent
-OURS = {"schemas", "decisions", "registry", "streams", "notifiers", "agents", "console", "muster"}
+OURS = {"files", "schemas", "decisions", "registry", "streams", "notifiers", "agents", "console", "muster"}
 SIMULATED = [
     *sorted(FOLDER.glob("smsc/*.py")),
     *(FOLDER / name for name in ("handsets.py", "reading.py", "people.py", "draws.py")),

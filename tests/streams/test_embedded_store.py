@@ -3,11 +3,14 @@
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from files import sqlite
 from streams.embedded.store import VERSION, Append, Record, Store
 from streams.errors import LogUnreachable, WrongVersion
 
@@ -190,3 +193,15 @@ def test_many_may_open_a_new_log_at_once(tmp_path: Path):
             stores = list(pool.map(lambda _: Store(path), range(8)))  # noqa: B023 - called at once
         for store in stores:
             store.close()
+
+
+def test_who_appends_has_the_turn_until_it_has_committed(store: Store):
+    with closing(sqlite3.connect(store.path, timeout=0.01, factory=sqlite.Connection)) as other:
+
+        def meanwhile() -> Iterator[Append]:
+            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+                other.take_turn()
+            yield Append("t", b"key", b"value", [])
+
+        store.append(meanwhile())
+        other.take_turn()

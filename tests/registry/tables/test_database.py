@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from files import sqlite
 from registry import outbox
 from registry.database import Database
 from registry.errors import DatabaseUnreachable
@@ -274,4 +276,27 @@ async def test_a_file_that_another_holds_too_long_is_unreachable(sqlite_database
             await sqlite_database.write(_write("e-1"))
     finally:
         holder.close()
+    assert await sqlite_database.write(_write("e-1")) == "e-1"
+
+
+def test_who_writes_has_the_turn_until_it_has_committed(sqlite_database: Database):
+    path = sqlite_database.engine.url.database or ""
+    with closing(sqlite3.connect(path, timeout=0.01, factory=sqlite.Connection)) as other:
+        with sqlite_database.transaction(), pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            other.take_turn()
+        with sqlite_database.snapshot():
+            other.take_turn()
+
+
+async def test_a_write_whose_turn_does_not_come_in_time_is_unreachable_and_may_come_later(sqlite_database: Database):
+    path = sqlite_database.engine.url.database or ""
+
+    def hurry(connection: Connection) -> None:
+        connection.connection.dbapi_connection.patience = 0.01  # type: ignore[union-attr]
+
+    await sqlite_database.write(hurry)  # the pool gives the same connection again
+    with closing(sqlite3.connect(path, factory=sqlite.Connection)) as other:
+        other.take_turn()
+        with pytest.raises(DatabaseUnreachable, match="locked"):
+            await sqlite_database.write(_write("e-1"))
     assert await sqlite_database.write(_write("e-1")) == "e-1"

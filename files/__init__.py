@@ -1,0 +1,1 @@
+"""HOLD: files that outlive whoever writes them."""
