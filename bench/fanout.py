@@ -141,7 +141,7 @@ async def _all_joined(database: Database, appeal: str, messages: int) -> float:
         elif time.monotonic() - since > 30:
             raise TimeoutError(f"{joined} of {messages} receipts were joined")
         if joined < messages:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05 if joined < 0.7 * messages else 0.01)  # near the end it is this that is measured
     return time.time()
 
 
