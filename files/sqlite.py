@@ -26,8 +26,7 @@ class Connection(sqlite3.Connection):
         super().__init__(database, timeout, *args, **options)
         self._path = f"{os.path.realpath(database)}.turn.lock"
         self.patience = timeout
-        self._turn: int | None = None
-        self._mine = False
+        self._turn: int | None = None  # the lock file, from the first turn on
 
     def take_turn(self) -> None:
         """Before `begin immediate`.  Raises `sqlite3.OperationalError`, as that would, when the others take too long."""
@@ -41,7 +40,6 @@ class Connection(sqlite3.Connection):
             if time.monotonic() >= deadline:
                 raise sqlite3.OperationalError("database is locked")
             time.sleep(_PAUSE_SECONDS)
-        self._mine = True
 
     def commit(self) -> None:
         """With the checkpoint, if it is time for one.  After a failure it takes `rollback` to end the turn."""
@@ -60,12 +58,11 @@ class Connection(sqlite3.Connection):
         finally:
             if self._turn is not None:
                 os.close(self._turn)
-            self._turn, self._mine = None, False
+            self._turn = None
 
     def _end_turn(self) -> None:
-        if self._mine and self._turn is not None:
+        if self._turn is not None:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
-            self._mine = False
 
 
 def _try_lock(file: int) -> bool:
