@@ -53,14 +53,18 @@ def _open(
     consumer = KafkaConsumer(
         bootstrap_servers=list(servers), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=20
     )
-    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or {0})]
-    consumer.assign(partitions)
-    if not ends:
-        ends = {tp.partition: end for tp, end in consumer.end_offsets(partitions).items()}
-        starts = consumer.beginning_offsets(partitions)
-        positions |= {tp.partition: starts[tp] if from_start else ends[tp.partition] for tp in partitions}
-    for tp in partitions:
-        consumer.seek(tp, positions.get(tp.partition, 0))
+    try:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or {0})]
+        consumer.assign(partitions)
+        if not ends:
+            ends = {tp.partition: end for tp, end in consumer.end_offsets(partitions).items()}
+            starts = consumer.beginning_offsets(partitions)
+            positions |= {tp.partition: starts[tp] if from_start else ends[tp.partition] for tp in partitions}
+        for tp in partitions:
+            consumer.seek(tp, positions.get(tp.partition, 0))
+    except KafkaError:
+        consumer.close()
+        raise
     return consumer, ends
 
 

@@ -2,7 +2,15 @@
 
 import asyncio
 from itertools import count
+from unittest.mock import create_autospec
 
+import pytest
+from kafka import KafkaConsumer
+from kafka.errors import KafkaTimeoutError
+
+from streams.errors import LogUnreachable
+from streams.kafka import tail as kafka_tail
+from streams.kafka.tail import read_kafka
 from streams.tail import Heard, Tail, read_to_end
 from tests.streams.contract import Case
 
@@ -80,3 +88,12 @@ async def test_reading_to_the_end_ends_with_what_is_there(case: Case):
 
 async def test_an_empty_topic_is_read_to_its_end_at_once(case: Case):
     assert [record async for record in read_to_end(case.plan.log, case.plan.topic)] == []
+
+
+async def test_a_broker_that_goes_while_a_topic_is_looked_up_leaves_no_consumer_behind(monkeypatch: pytest.MonkeyPatch):
+    consumer = create_autospec(KafkaConsumer, instance=True)
+    consumer.partitions_for_topic.side_effect = KafkaTimeoutError("gone")
+    monkeypatch.setattr(kafka_tail, "KafkaConsumer", lambda **_: consumer)
+    with pytest.raises(LogUnreachable, match=r"127\.0\.0\.1:9092"):
+        await anext(read_kafka(["127.0.0.1:9092"], "muster.events"))
+    consumer.close.assert_called_once_with()
