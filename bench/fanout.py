@@ -39,7 +39,7 @@ from registry import ledger
 from registry.database import Database
 from registry.receipts import DELIVERIES
 
-BEST_WINDOW = 8192
+BEST_WINDOW = 16_384
 
 
 class Muster:

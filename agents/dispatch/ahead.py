@@ -48,12 +48,10 @@ class Ahead:
     def _serve(self) -> None:
         """What is sent counts until its record stands in the queue; less than a window of it is as good as gone."""
         window = self._window
-        while self._waiting:
-            wanted, _, waiter = self._waiting[0]
-            places = round(min(wanted, LARGEST_BATCH, max(window.limit, window.pace * _SECONDS)))
-            if self._taken > window.limit + places * _READY:
-                return
-            self._waiting.popleft()
+        longest = round(min(LARGEST_BATCH, max(window.limit, window.pace * _SECONDS)))
+        while self._waiting and self._taken <= window.limit + longest * _READY:
+            wanted, _, waiter = self._waiting.popleft()
             if not waiter.done():
+                places = min(wanted, longest)
                 self._taken += places
                 waiter.set_result(places)

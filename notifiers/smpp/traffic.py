@@ -194,8 +194,8 @@ class Traffic:
     # Out
 
     def pump(self, least: int = LEAST_PART) -> None:
-        """Write what may be written now; of a range whose progress is kept no less than this part of the window, if there is
-        so much: more room comes with the next answers, and many small writes cost more than few.
+        """Write what may be written now; of a range whose progress is kept no less than this part of the window or a whole
+        portion, if there is so much: more room comes with the next answers, and many small writes cost more than few.
         """  # noqa: D205
         if self._closed:
             return
@@ -214,7 +214,7 @@ class Traffic:
         link, room = self._roomiest(urgent=shipment.urgent)
         if shipment.progress is not None:
             room = min(room, self._window.room)
-            if room < min(shipment.unwritten, self._window.limit // least) and self.kept:
+            if room < min(shipment.unwritten, self._window.limit // least, PORTION) and self.kept:
                 return False
         tokens = self._bucket.available(min(room, PORTION, shipment.unwritten), urgent=shipment.urgent)
         if link is None or tokens < 1:

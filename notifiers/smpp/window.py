@@ -21,6 +21,7 @@ from notifiers.shares import Shares
 
 AIM_SECONDS: Final = 0.1
 FIRST_LIMIT: Final = 64
+FIRST_PART: Final = 16  # of a window of thousands: who has such a contract has a gateway that takes hundreds at once
 LEAST_LIMIT: Final = 8
 URGENT_SHARE: Final = 10
 STEEPEST: Final = 0.5
@@ -50,7 +51,7 @@ class Window:
         self._shares = Shares(self.serve)
         self._shortest = float("inf")
         self._usual = 0.0  # round trip, seconds; 0 = not known
-        self._limit = self._bounded(FIRST_LIMIT)
+        self._limit = self._bounded(max(FIRST_LIMIT, most // FIRST_PART))
         self._shrunk_at = float("-inf")
         self._urgent: deque[Waiter] = deque()
         self._bulk: deque[Waiter] = deque()

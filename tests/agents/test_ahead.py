@@ -266,15 +266,24 @@ async def test_room_ahead_goes_round_in_the_order_of_asking():
     ahead = Ahead(Window(10))
     # Nothing is known of the gateway yet: half a second of ten in a tenth.
     assert await ahead.take(1000, lease=MINE) == 50
-    assert await ahead.take(30, lease=MINE) == 30  # this one is ready when the first has left
-    third, fourth = asyncio.create_task(ahead.take(30, lease=MINE)), asyncio.create_task(ahead.take(5, lease=MINE))
+    assert await ahead.take(50, lease=MINE) == 50  # this one is ready when the first has left
+    assert await asyncio.wait_for(ahead.take(30, lease=MINE), 1) == 30  # on its way to the disk meanwhile
+    fourth, fifth = asyncio.create_task(ahead.take(30, lease=MINE)), asyncio.create_task(ahead.take(5, lease=MINE))
     await asyncio.sleep(0)
-    assert not third.done()
-    ahead.give_back(20)
-    assert await third == 30  # on its way to the disk meanwhile
     assert not fourth.done()
-    ahead.give_back(70)
-    assert await fourth == 5
+    ahead.give_back(20)
+    assert await fourth == 30
+    assert not fifth.done()
+    ahead.give_back(60)
+    assert await fifth == 5
+
+
+async def test_a_batch_of_few_waits_no_longer_than_one_of_many():
+    """A wave has some small batches among its large ones; whoever stands behind one would wait with it."""
+    ahead = Ahead(Window(10))
+    for wanted in (50, 50):
+        await ahead.take(wanted, lease=MINE)
+    assert await asyncio.wait_for(ahead.take(1, lease=MINE), 1) == 1
 
 
 async def test_whoever_gives_up_waiting_takes_no_room():

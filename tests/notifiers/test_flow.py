@@ -1,18 +1,26 @@
 """Windows, tokens, pauses and verdicts, on a clock that the test turns."""
 
 import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from notifiers.smpp.bucket import TokenBucket
+from notifiers.smpp.metrics import SMSMetrics
 from notifiers.smpp.pulse import BEAT_SECONDS, Pulse
 from notifiers.smpp.settings import SMSSettings
+from notifiers.smpp.shipment import Permission, Shipment
+from notifiers.smpp.template import Composer
 from notifiers.smpp.timing import Backoff, Timing
+from notifiers.smpp.traffic import PORTION, Traffic
 from notifiers.smpp.verdicts import VERDICTS, Verdict, verdict_on
-from notifiers.smpp.window import FAIR_PART, FIRST_LIMIT, LEAST_LIMIT, Window
+from notifiers.smpp.window import FAIR_PART, FIRST_LIMIT, FIRST_PART, LEAST_LIMIT, Window
+from tests.notifiers.conftest import LETTER, number
 
 
 class Clock:
@@ -206,9 +214,14 @@ async def drive(window: Window, clock: Clock, *, rate: float, latency: float, se
 async def test_the_window_grows_for_a_quick_gateway():
     clock = Clock()
     window = Window(4096)
-    assert window.limit == FIRST_LIMIT
+    assert window.limit == 4096 // FIRST_PART
     await drive(window, clock, rate=100_000, latency=0.001, seconds=2)
     assert window.limit == 4096
+
+
+@pytest.mark.parametrize(("most", "first"), [(10, 10), (256, FIRST_LIMIT), (16_000, 16_000 // FIRST_PART)])
+def test_a_window_begins_low_but_with_a_part_of_what_the_contract_allows(most: int, first: int):
+    assert Window(most).limit == first
 
 
 async def test_the_window_grows_too_where_places_are_free_as_soon_as_they_are_answered():
@@ -231,7 +244,7 @@ async def test_answers_that_were_only_read_late_say_nothing_about_the_gateway():
     await fill(window)
     for at in range(100):
         window.answered(64, written_at=at, arrived_at=at + 0.01, now=at + 0.9)
-    assert window.limit > FIRST_LIMIT
+    assert window.limit > 4096 // FIRST_PART
 
 
 async def test_nobody_is_given_a_few_places_where_more_will_be_free_soon():
@@ -243,6 +256,41 @@ async def test_nobody_is_given_a_few_places_where_more_will_be_free_soon():
     assert not waiting.done()
     window.give_back(1, urgent=True)
     assert await waiting == 64 // FAIR_PART
+
+
+class Link:
+    """A session that nobody answers: `kept` is how much has been written."""
+
+    leaving = full = False
+
+    def __init__(self) -> None:
+        self.kept = 0
+
+    @property
+    def unanswered(self) -> int:
+        return self.kept
+
+    def submit(self, _: Shipment, indices: Sequence[int]) -> None:
+        self.kept += len(indices)
+
+
+async def test_a_large_window_is_filled_up_by_portions():
+    """Where answers take their time, a window that waits for a quarter of its places is half empty."""
+    settings = SMSSettings(window=65_535)
+    timing = Timing(clock=Clock(), call_later=lambda _seconds, _call: SimpleNamespace(cancel=lambda: None))
+    window, link = Window(settings.window, elsewhere=lambda: link.kept), Link()
+    metrics, bucket = SMSMetrics(CollectorRegistry()), TokenBucket(None, timing.clock)
+    traffic = Traffic(settings, window=window, bucket=bucket, metrics=metrics, timing=timing)
+    traffic.link_up(link, urgent_only=False)
+    letter = Composer(settings).compose(LETTER, concatenation=1, urgent=False)
+    progress = SimpleNamespace(note=lambda _places, _state: None)
+    everybody = [number(at).encode() for at in range(10_000)]
+    permission = Permission(lambda: True)
+    traffic.ship(Shipment(letter, everybody, permission, urgent=False, spell=lambda *_: [], progress=progress))
+    for _ in range(3):
+        assert window.limit * 9 // 10 - PORTION < link.kept <= window.limit * 9 // 10
+        link.kept -= PORTION
+        traffic.answered(link, PORTION, 0.0, [])
 
 
 def test_a_beat_tells_when_an_answer_came_at_the_latest():
