@@ -3,17 +3,18 @@
     python bench/size.py [--log embedded] [--members 3400000] [--messages 1800000] [--previews 5] [--receipts] [--json FILE]
 
 A registry of `--members` is generated and imported; a worker starts on it (*ready* is from its start as a process to its own
-word that it is ready) and answers previews of an appeal with two waves: *preview* is the whole of `muster appeal preview`
-as an officer types it, *start* that of a command that asks nobody.  When the worker has kept all shards on disk, it stops:
-*preview without worker* is the command's when nobody runs, *ready from snapshot* the start of the next worker.  Then an appeal
-texts `--messages` members.  Memory is that of the worker and of the process that joins receipts, looked at twice a
-second: *after a tenth* of the messages and *at the end* say whether it grows.  Disk is what log and database have grown by,
-for each message.
+word that it is ready) and answers previews of an appeal with two waves: *answer* is what the worker takes for that,
+*preview* the whole of `muster appeal preview` as an officer types it, *start* that of a command that asks nobody.  When the
+worker has kept all shards on disk, it stops: *preview without worker* is the command's when nobody runs, *ready from
+snapshot* the start of the next worker.  Then an appeal texts `--messages` members.  Memory is that of the worker and of the
+process that joins receipts, looked at twice a second: *after a tenth* of the messages and *at the end* say whether it grows.
+Disk is what log and database have grown by, for each message.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -26,7 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.sites import SPEED, plan_on, until_told_to_stop
 from muster.demo.site import Plan, Site, Worker, open_site
 from muster.demo.story import drill_spec, launch, story_spec
+from muster.preview_ask import ask_worker
 from rehearsal.generate import generate_members
+from schemas.spec import AppealSpec
 
 LOOK_EVERY = 0.5
 PATIENCE = 180.0
@@ -55,6 +58,7 @@ async def measure(plan: Plan, options: argparse.Namespace) -> Facts:
         facts["ready_mib"] = sum(_memory(worker).values())
         spec = plan.folder / "preview.yaml"
         spec.write_text(json.dumps(story_spec(15)))  # JSON is YAML
+        facts["answer_ms"] = await asyncio.to_thread(_answers, site, options.previews)
         facts["preview_ms"] = await _times(site, options.previews, "appeal", "preview", str(spec))
         facts["snapshot_mib"] = await _kept(site)
         await worker.stop()
@@ -94,6 +98,18 @@ async def _times(site: Site, count: int, *command: str) -> list[int]:
     for _ in range(count):
         began = time.monotonic()
         await site.commands.run(*command)
+        took.append(round((time.monotonic() - began) * 1000))
+    return took
+
+
+def _answers(site: Site, count: int) -> list[int]:
+    """Milliseconds in which the worker answers a preview, so many times."""
+    spec = AppealSpec.model_validate(story_spec(15))
+    took = []
+    for _ in range(count):
+        began = time.monotonic()
+        if ask_worker(spec, site.settings) is None:
+            raise RuntimeError("the worker gave no answer")
         took.append(round((time.monotonic() - began) * 1000))
     return took
 
@@ -156,6 +172,7 @@ def main() -> None:
     parser.add_argument("--receipts", action="store_true", help="ask for a receipt of each message")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles Muster anew for each command
     with tempfile.TemporaryDirectory(prefix="muster-bench-") as home, ExitStack() as servers:
         facts = asyncio.run(until_told_to_stop(measure(plan_on(options.log, Path(home), servers), options)))
     for name, value in facts.items():
