@@ -8,6 +8,7 @@ acknowledged.
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import faust
@@ -17,6 +18,7 @@ from prometheus_client import Counter
 from streams.acks import InOrder
 from streams.errors import Busy, LogUnreachable, Unprocessable
 from streams.inbox import DeadLetters, Delivery, Outcome, Raw, open_letter, raw_of
+from streams.turns import Turns
 
 LOG = structlog.get_logger("muster.streams")
 DONE = Counter("muster_streams_events_total", "Events that a reaction is done with", ["reaction", "outcome"])
@@ -53,7 +55,7 @@ class Feeder:
         self._name = name
         self._reaction = reaction
         self._dead_letters = dead_letters
-        self._places = asyncio.Semaphore(concurrency)
+        self._turns = Turns(concurrency)
         self._one_by_one = concurrency == 1
         self._broken = broken
         self._sleep = sleep
@@ -71,12 +73,10 @@ class Feeder:
                 if self._one_by_one:
                     await self._handle(raw, order, done)
                 else:
-                    await self._places.acquire()
-                    task = asyncio.create_task(self._handle_and_release(raw, order, done))
-                    self._running.add(task)
-                    task.add_done_callback(self._running.discard)
+                    await self._turns.put(order, partial(self._begin, raw, order, done))
         finally:
             self._orders.clear()
+            self._turns.clear()
             for task in tuple(self._running):
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -87,13 +87,15 @@ class Feeder:
         A reaction under way may end; one that is busy is not tried again, or it would keep its place for ever.
         """
         for partition in partitions:
-            self._orders.pop(partition, None)
+            order = self._orders.pop(partition, None)
+            if order is not None:
+                self._turns.drop(order)
 
-    async def _handle_and_release(self, raw: Raw, order: InOrder, done: Callable[[], None]) -> None:
-        try:
-            await self._handle(raw, order, done)
-        finally:
-            self._places.release()
+    def _begin(self, raw: Raw, order: InOrder, done: Callable[[], None]) -> None:
+        task = asyncio.create_task(self._handle(raw, order, done))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: self._turns.end(order))
 
     async def _handle(self, raw: Raw, order: InOrder, done: Callable[[], None]) -> None:
         try:
@@ -159,7 +161,7 @@ def attach(
     concurrency: int = 1,
 ) -> None:
     """Let this reaction follow that topic in this app.  Events of a partition begin in order; more than one at a time
-    with `concurrency`, and are acknowledged in order all the same.
+    with `concurrency` (see `streams.turns`), and are acknowledged in order all the same.
     """  # noqa: D205
     feeder = Feeder(name, reaction, dead_letters, concurrency=concurrency, broken=app.crash)
 
