@@ -133,12 +133,15 @@ class Lane:
             raise Busy(f"{batch.lease}: {Turned.LEASE_LOST.value}")
 
     async def _send_first(self, run: Run) -> list[tuple[int, int]]:
-        """Send what there is room for of a batch that nobody has begun; what is still to be sent of it then."""
+        """Send what there is room for of a batch that nobody has begun; what is still to be sent of it then.
+
+        Of a batch that somebody has begun it is said at once, and not when there is room, who of it is in doubt.
+        """
         batch, size = run.batch, len(run.members)
         await self._until_running(batch)
         lease = await self._shared.leases.hold(batch.lease)
         opening = Opening(batch, size, lease, frozenset(self._mine))
-        if not size or self._stopped(batch):
+        if not size or self._stopped(batch) or (batch.mass and await self._is_begun(batch)):
             opened = await self._shared.entries.open(opening, urgent=self._urgent)
             if isinstance(opened, Turned):
                 raise Busy(f"{batch.lease}: {opened.value}")
@@ -152,6 +155,9 @@ class Lane:
             return sent.gaps
         done = places.count if sent else 0
         return [(done, size)] if done < size else []
+
+    async def _is_begun(self, batch: Batch) -> bool:
+        return bool(await self._shared.database.read(partial(ledger.standing, batch_ids=[batch.id])))
 
     async def _send_gap(self, run: Run, gap: Range) -> None:
         batch, first = run.batch, gap.first

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +20,6 @@ from sqlalchemy import Connection, select
 from muster.demo.site import Plan, Site, Worker, open_site
 from muster.demo.story import CommandFailed
 from registry import ledger
-from registry.leases import LEASES
 from registry.ledger import CLAIMS, RECORDS, Fate
 from rehearsal.generate import generate_members
 from tests.servers.kafka import KafkaBroker
@@ -101,19 +100,19 @@ class Front:
     async def until_recorded(self) -> None:
         """Return when what is claimed now, by workers that live, is also recorded.  Raises `Stuck`."""
         deadline = time.monotonic() + PATIENCE
-        claimed = await self.site.database.read(self._unrecorded)
-        while claimed & await self.site.database.read(self._unrecorded):
+        unrecorded = partial(self._unrecorded, owners=[self.owners[worker.pid] for worker in self.workers])
+        claimed = await self.site.database.read(unrecorded)
+        while claimed & await self.site.database.read(unrecorded):
             if time.monotonic() > deadline:
                 raise Stuck(f"what was claimed was not recorded in {PATIENCE:.0f} s")
             self.ensure_nobody_fell()
             await asyncio.sleep(0.02)
 
-    def _unrecorded(self, connection: Connection) -> set[tuple[str, int]]:
-        living = [self.owners[worker.pid] for worker in self.workers]
+    def _unrecorded(self, connection: Connection, owners: Collection[str]) -> set[tuple[str, int]]:
         rows = connection.execute(
             select(CLAIMS.c.batch_id, CLAIMS.c.first)
             .outerjoin(RECORDS, _SAME_RANGE)
-            .where(CLAIMS.c.appeal_id == self.appeal, CLAIMS.c.wave > 0, CLAIMS.c.owner.in_(living))
+            .where(CLAIMS.c.appeal_id == self.appeal, CLAIMS.c.wave > 0, CLAIMS.c.owner.in_(owners))
             .where(RECORDS.c.number.is_(None))
         )
         return {(row.batch_id, row.first) for row in rows}
@@ -172,32 +171,26 @@ class Front:
         self.dead.append(self.owners[worker.pid])
         await worker.kill()
 
-    async def held(self) -> dict[str, str]:
-        """Who holds each lease of the bulk lane."""
-        rows = await self.site.database.read(
-            lambda connection: connection.execute(
-                select(LEASES.c.name, LEASES.c.owner).where(LEASES.c.name.like("dispatch-bulk/%"))
-            ).all()
-        )
-        return {row.name: row.owner for row in rows}
-
     async def until_taken_over(self, owner: str, since: float) -> float | None:
-        """Seconds from `since` until somebody else goes on with what this owner held; none when it held nothing.
+        """Seconds from `since` until somebody else goes on with a batch that this owner was sending; none when it was at none.
 
-        Returns when all of it has been taken over: each part has its turn at the pace of the gateway.  Raises `Stuck`.
+        Returns when somebody goes on with each of them, which names who is in doubt there.  Raises `Stuck`.
         """
-        theirs = {name for name, holder in (await self.held()).items() if holder == owner}
+        theirs = left = await self._begun_by([owner])
         deadline, resumed = time.monotonic() + PATIENCE, None
-        while left := {name for name, holder in (await self.held()).items() if name in theirs and holder == owner}:
+        while left:
             if left < theirs and resumed is None:
                 resumed = time.monotonic() - since
             if time.monotonic() > deadline:
-                raise Stuck(f"leases of {owner} were not taken over in {PATIENCE:.0f} s")
-            if await self.all_told():
-                return resumed
+                raise Stuck(f"batches of {owner} were not taken over in {PATIENCE:.0f} s: {sorted(left)}")
             self.ensure_nobody_fell()
             await asyncio.sleep(0.05)
+            left = await self._begun_by([owner])
         return resumed or (time.monotonic() - since if theirs else None)
+
+    async def _begun_by(self, owners: Collection[str]) -> set[str]:
+        """Batches in which one of these has claimed what is not recorded."""
+        return {batch_id for batch_id, _ in await self.site.database.read(partial(self._unrecorded, owners=owners))}
 
     # --- commands -----------------------------------------------------------------------------------------------
 

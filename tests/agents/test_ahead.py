@@ -189,6 +189,21 @@ async def test_who_takes_over_from_a_dead_worker_asks_all_who_were_not_written_t
         assert records(database)[0].gateway_ids[0].startswith("g+86179")  # so that its receipt finds it
 
 
+async def test_who_is_in_doubt_is_named_before_there_is_room_for_the_others(tmp_path: Path, database: Forgetful):
+    """At a slow gateway there may be none for minutes."""
+    async with standing_still(database, tmp_path / "journals"):
+        phonebox = Phonebox()
+        full = await phonebox.window.take(1000)
+        sending = asyncio.create_task(lane(database, phonebox, tmp_path / "journals", "two")(delivery()))
+        async with asyncio.timeout(10):
+            while fates_of(database).get(Fate.UNCERTAIN) != IN_DOUBT:  # noqa: ASYNC110 - the database sets no event
+                await asyncio.sleep(0.01)
+        assert not phonebox.told
+        phonebox.window.give_back(full)
+        await sending
+        assert len(phonebox.told) == MEMBERS_OF_BATCH - WRITTEN
+
+
 @pytest.mark.parametrize("shared", [False, True])
 async def test_without_its_journal_everybody_in_the_claim_is_in_doubt(
     tmp_path: Path, database: Forgetful, shared: bool
