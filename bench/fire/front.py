@@ -17,6 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from muster.demo.processes import last_words
 from muster.demo.site import Plan, Site, Worker, open_site
 from muster.demo.story import CommandFailed
 from registry import ledger
@@ -148,7 +149,7 @@ class Front:
         """Raises `Stuck` when a worker that nobody hit has ended."""
         for worker in self.workers:
             if worker.code is not None:
-                raise Stuck(f"a worker ended by itself with {worker.code}")
+                raise Stuck(f"a worker ended by itself with {worker.code}: {last_words(worker.log)}")
 
     # --- workers ------------------------------------------------------------------------------------------------
 

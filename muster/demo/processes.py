@@ -71,16 +71,16 @@ async def _until_ready(
         async with asyncio.timeout(patience):
             while not await ready():
                 if process.returncode is not None:
-                    raise ProcessFailed(f"{name} ended with {process.returncode}: {_last_words(log)}")
+                    raise ProcessFailed(f"{name} ended with {process.returncode}: {last_words(log)}")
                 await asyncio.sleep(0.05)
     except TimeoutError as exc:
-        raise ProcessFailed(f"{name} did not answer within {patience:.0f} s: {_last_words(log)}") from exc
+        raise ProcessFailed(f"{name} did not answer within {patience:.0f} s: {last_words(log)}") from exc
 
 
 def ensure_alive(process: Process) -> None:
     """Raise `ProcessFailed` with its last words when the process has ended by itself."""
     if process.code is not None:
-        raise ProcessFailed(f"it ended with {process.code}: {_last_words(process.log)}")
+        raise ProcessFailed(f"it ended with {process.code}: {last_words(process.log)}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -95,5 +95,5 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     return " / ".join(log.read_text(errors="replace").splitlines()[-5:]) or "it said nothing"
